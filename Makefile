@@ -1,0 +1,39 @@
+# `make serve` and `make test` are all a newcomer needs; the rest is listed by `make help`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help serve test test-rasa check bench clean
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "rasa-coexistence needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (once, about a minute) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e . --group dev
+	@touch $@
+
+serve: $(STAMP)  ## install, migrate and serve the actions on port 5055
+	@$(BIN)/coexist db upgrade
+	@$(BIN)/python -m rasa_sdk --actions actions
+
+test: $(STAMP)  ## run the whole test-suite, PostgreSQL included
+	@$(BIN)/python -m pytest -m "not rasa" $(ARGS)
+
+test-rasa: $(STAMP)  ## train and talk to a real Rasa Open Source 3.6
+	@$(BIN)/python -m pytest -m rasa $(ARGS)
+
+check: $(STAMP)  ## lint, types, architecture, oldest and newest dependencies
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP)  ## measure against the bare SDK, in one run
+	@$(BIN)/python -m benchmarks
+
+clean:  ## remove the environment and what was built
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

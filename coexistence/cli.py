@@ -1,0 +1,81 @@
+"""`coexist`: the command line."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from coexistence import settings
+from profile_store import ProfileStoreError, migrate
+
+app = typer.Typer(
+    help="Tools for Rasa assistants that run NLU and CALM side by side.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+database = typer.Typer(help="The profile database's tables.", no_args_is_help=True)
+app.add_typer(database, name="db")
+
+console = Console()
+
+Endpoints = Annotated[
+    Path | None,
+    typer.Option(help="The file with the `profile_store:` section; endpoints.yml by default."),
+]
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    console.print(f"rasa-coexistence {metadata.version('rasa-coexistence')}", highlight=False)
+
+
+@database.command()
+def upgrade(
+    target: Annotated[str, typer.Argument(help="The version to upgrade to.")] = "head",
+    endpoints: Endpoints = None,
+) -> None:
+    """Make or update the tables; safe to run from several places at once."""
+    config = settings.load(endpoints)
+    reached = migrate.upgrade(config, target)
+    where = config.sqlalchemy_url().render_as_string(hide_password=True)
+    console.print(f"{where} is at version {reached}.", highlight=False, soft_wrap=True)
+
+
+@database.command()
+def downgrade(
+    target: Annotated[str, typer.Argument(help="The version to go back to, or `base` for none.")],
+    endpoints: Endpoints = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Take the tables back to an older version; going to `base` deletes every profile."""
+    config = settings.load(endpoints)
+    where = config.sqlalchemy_url().render_as_string(hide_password=True)
+    if not yes:
+        typer.confirm(f"Take {where} back to version {target}? Profiles may be lost.", abort=True)
+    reached = migrate.downgrade(config, target)
+    console.print(f"{where} is at version {reached}.", highlight=False, soft_wrap=True)
+
+
+@database.command()
+def current(endpoints: Endpoints = None) -> None:
+    """Print the version of the tables, and fail when it is not this package's."""
+    config = settings.load(endpoints)
+    migrate.check_at_start(config, migrate_sqlite=False)
+    where = config.sqlalchemy_url().render_as_string(hide_password=True)
+    console.print(f"{where} is current.", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; errors are one line, and the exit code says that there was one."""
+    try:
+        app()
+    except ProfileStoreError as error:
+        print(f"coexist: {error}", file=sys.stderr)  # noqa: T201 - as it is, for grep
+        sys.exit(1)

@@ -1,0 +1,19 @@
+"""What can go wrong on the Rasa side, and what to do about it."""
+
+from __future__ import annotations
+
+
+class CoexistenceError(Exception):
+    """The root of every error that `coexistence` raises."""
+
+
+class RoutingSlotWritten(CoexistenceError):
+    """An action set `route_session_to_calm`; return `reset_routing()` instead.
+
+    Rasa's documentation: the routing slot is never set in isolation, only by
+    `action_reset_routing`.
+    """
+
+
+class UnknownSlot(CoexistenceError):
+    """`remember` or `forget` named a slot that the domain does not share; flag or include it."""

@@ -1,0 +1,210 @@
+"""One action call's dealings with the profile store; an outage never gets past it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from rasa_sdk import Tracker
+from rasa_sdk.events import EventType, SlotSet
+from rasa_sdk.interfaces import ActionMissingDomainException
+
+from coexistence import failures, runtime
+from coexistence.hydration import hydrate
+from coexistence.identity import SENDER_ID, Identity, identify
+from coexistence.observation import Observation, newest_time, observe
+from coexistence.shared_slots import STATUS_SLOT, DomainSlots
+from coexistence.system import ROUTING_SLOT, System
+from profile_store import (
+    InvalidKey,
+    Profile,
+    ProfileKey,
+    ProfileStoreError,
+    Receipt,
+    Release,
+    SlotWrite,
+)
+
+logger = logging.getLogger(__name__)
+
+LOADED = "loaded"
+EMPTY = "empty"
+STORED = "stored"
+UNAVAILABLE = "unavailable"
+
+
+class Exchange:
+    """What an action knows of the user whose tracker it was called with.
+
+    `profile` is what is stored and observed, None until it was asked for and while the database
+    is out of reach: never an empty profile for an outage.
+
+    Raises:
+        ActionMissingDomainException: when the call has no domain; Rasa repeats it with one (449).
+        profile_store.InvalidSettings: when the settings are impossible.
+    """
+
+    def __init__(self, tracker: Tracker, domain: Mapping[str, Any] | None, action: str) -> None:
+        if domain is None:
+            raise ActionMissingDomainException(action)
+        self._runtime = runtime.current()
+        self.tracker = tracker
+        self.action = action
+        self.slots: DomainSlots = self._runtime.domains.read(domain)
+        self.system = System.of_slot(tracker.slots.get(ROUTING_SLOT))
+        self.profile: Profile | None = None
+        self.key: ProfileKey | None = None
+        self._identity = identify(tracker, self._runtime.settings.identity)
+        self.user_id = self._identity.user_id if self._identity else tracker.sender_id
+        self._observed: Observation | None = None
+        self._refused: set[str] = set()
+        if self._identity is None:
+            logger.warning(
+                "%s: no profile, for nothing in profile_store.identity is present.", action
+            )
+            return
+        try:
+            self.key = ProfileKey(self._runtime.settings.namespace, self._identity.user_id)
+        except InvalidKey as error:
+            logger.warning("%s: no profile. %s", action, error)
+
+    @property
+    def observed(self) -> Observation:
+        """What this session's events wrote and released."""
+        if self._observed is None:
+            since = self._identity.since if self._identity else 0
+            events = self.tracker.events
+            self._observed = observe(
+                events[since:] if since else events,
+                self.slots.shared,
+                conversation=self.tracker.sender_id,
+                system_now=self.system,
+            )
+            self._refused.update(self._observed.refused)
+        return self._observed
+
+    @property
+    def busy(self) -> bool:
+        """Whether a skill is running: a flow is on the stack, or a form is active."""
+        return bool(self.tracker.stack) or bool((self.tracker.active_loop or {}).get("name"))
+
+    @property
+    def status(self) -> str:
+        """How fetching went, in the words of `profile_status`."""
+        if self.profile is None:
+            return UNAVAILABLE
+        return LOADED if len(self.profile) else EMPTY
+
+    async def sync(self) -> None:
+        """Store what was observed, and fetch what is newer, in one submission."""
+        try:
+            observed = self.observed
+        except Exception as error:  # noqa: BLE001 - events that nobody foresaw break no conversation
+            failures.log(logger, f"{self.action} could not read the tracker's events", error)
+            return
+        await self._submit(observed.writes, observed.releases, observed.newest)
+
+    async def store(self, writes: Sequence[SlotWrite], releases: Sequence[Release]) -> None:
+        """Store what the action itself wrote and released."""
+        await self._submit(writes, releases, self.newest)
+
+    @property
+    def newest(self) -> float | None:
+        """The time in seconds of the tracker's newest event; None when it has none."""
+        return newest_time(self.tracker.events) or None
+
+    async def _submit(
+        self, writes: Sequence[SlotWrite], releases: Sequence[Release], clock: float | None
+    ) -> None:
+        self.profile = None
+        if self.key is None:
+            return
+        try:
+            await self._link(self.key)
+            outcome = await self._runtime.store.sync(
+                self.key, writes, releases, clock=clock or None
+            )
+        except ProfileStoreError as error:
+            self._unavailable(error)
+            return
+        for slot, reason in outcome.refused.items():
+            logger.warning("Slot %s is not stored: %s Other slots are.", slot, reason)
+        self._refused.update(outcome.refused)
+        self.profile = outcome.profile
+
+    async def _link(self, target: ProfileKey) -> None:
+        """Bring along what was kept of the conversation while it was anonymous."""
+        identity: Identity | None = self._identity
+        if (
+            identity is None
+            or not identity.was_anonymous
+            or SENDER_ID not in self._runtime.settings.identity
+        ):
+            return
+        try:
+            source = ProfileKey(target.namespace, self.tracker.sender_id)
+        except InvalidKey:
+            return  # nothing can have been stored under it
+        if source != target and not self._runtime.is_linked(source, target):
+            await self._runtime.store.link(source, target)
+            self._runtime.remember_link(source, target)
+
+    async def forget(self, slots: Collection[str] | None, at: float) -> Receipt | None:
+        """Erase slots or the whole profile; None when it could not be done."""
+        if self.key is None:
+            return None
+        try:
+            return await self._runtime.store.forget(self.key, slots, at=at)
+        except ProfileStoreError as error:
+            self._unavailable(error)
+            return None
+
+    def _unavailable(self, error: ProfileStoreError) -> None:
+        logger.warning("%s: the conversation goes on without its profile. %s", self.action, error)
+
+    def hydration(
+        self,
+        *,
+        explicit: bool = False,
+        busy: bool | None = None,
+        slots: Mapping[str, Any] | None = None,
+        leave: Collection[str] = (),
+    ) -> list[EventType]:
+        """Return the slot events that bring the tracker to the profile; none during an outage."""
+        if self.profile is None:
+            return []
+        return hydrate(
+            self.profile,
+            self.slots.shared,
+            self.tracker.slots if slots is None else slots,
+            explicit=explicit,
+            busy=self.busy if busy is None else busy,
+            leave={*self._refused, *leave},
+        )
+
+    def filled_by_this_message(self) -> set[str]:
+        """Return the shared slots that Rasa is about to fill from the message at hand.
+
+        An action that runs on every turn is called while Rasa extracts slots, and its events may
+        be applied after those of this very message: it must not answer with older values.
+        """
+        for event in reversed(self.tracker.events):
+            kind = event.get("event")
+            if kind == "user":
+                break
+            if kind == "action":
+                return set()
+        message = self.tracker.latest_message
+        return {
+            name
+            for name, spec in self.slots.shared.items()
+            if spec.mappings and spec.filled_by(message, self.busy)
+        }
+
+    def status_event(self, status: str, slots: Mapping[str, Any] | None = None) -> list[EventType]:
+        """Return the event that tells flows how it went, where the domain has a slot for it."""
+        before = (self.tracker.slots if slots is None else slots).get(STATUS_SLOT)
+        if STATUS_SLOT not in self.slots or before == status:
+            return []
+        return [SlotSet(STATUS_SLOT, status)]

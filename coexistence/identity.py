@@ -1,0 +1,88 @@
+"""Who a conversation is with: the settings' `identity`, an ordered list, first present wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from rasa_sdk import Tracker
+
+USER_ID = "user_id"
+SENDER_ID = "sender_id"
+METADATA_PREFIX = "metadata:"
+_SESSION_METADATA_SLOT = "session_started_metadata"
+
+
+class Identity(NamedTuple):
+    """Who the user is, and which of the tracker's events are theirs.
+
+    `since` is the index of the first event that may be theirs: when the identity in the metadata
+    changed from one user to another (a shared device), what came before is not. `was_anonymous`
+    says that the conversation began without the id that it has now.
+    """
+
+    user_id: str
+    since: int = 0
+    was_anonymous: bool = False
+
+
+def identify(tracker: Tracker, rules: Sequence[str]) -> Identity | None:
+    """Return who a tracker's conversation is with, None when no rule finds anybody.
+
+    Never a slot that the user can fill by talking: `user_id` is Rasa's (from the message
+    metadata, its first value), `sender_id` the conversation's id, `metadata:<key>` the newest
+    message's that has the key.
+    """
+    for rule in rules:
+        if rule == SENDER_ID:
+            found = _as_id(tracker.sender_id)
+            if found is not None:
+                return Identity(found)
+        elif rule == USER_ID:
+            found = _as_id(getattr(tracker, "user_id", None))
+            mentions = _mentions(tracker, USER_ID)
+            if found is None and mentions:
+                # SDKs before 3.16 drop what Rasa sends; the messages still have it
+                found = mentions[0][1]
+            if found is not None:
+                return Identity(found, was_anonymous=_began_without(tracker, mentions))
+        else:
+            mentions = _mentions(tracker, rule.removeprefix(METADATA_PREFIX))
+            if mentions:
+                found = mentions[-1][1]
+                since = 0
+                for index, other in mentions:
+                    if other != found:
+                        since = index + 1
+                return Identity(found, since, since == 0 and _began_without(tracker, mentions))
+    return None
+
+
+def _as_id(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # gRPC makes floats of integers
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _mentions(tracker: Tracker, key: str) -> list[tuple[int, str]]:
+    """Return where the session's metadata names an id, oldest first; -1 for the session's start."""
+    found = []
+    at_start = tracker.slots.get(_SESSION_METADATA_SLOT)
+    if isinstance(at_start, Mapping) and (named := _as_id(at_start.get(key))) is not None:
+        found.append((-1, named))
+    for index, event in enumerate(tracker.events):
+        if event.get("event") == "user":
+            metadata = event.get("metadata")
+            if isinstance(metadata, Mapping) and (named := _as_id(metadata.get(key))) is not None:
+                found.append((index, named))
+    return found
+
+
+def _began_without(tracker: Tracker, mentions: Sequence[tuple[int, str]]) -> bool:
+    first = next(
+        (index for index, event in enumerate(tracker.events) if event.get("event") == "user"), None
+    )
+    return first is not None and bool(mentions) and mentions[0][0] > first

@@ -1,0 +1,130 @@
+"""The Sanic plug-in: what only a server has, beside the SDK's `/webhook`, `/health` and `/actions`.
+
+What must always happen lives in the actions, for gRPC and direct execution have no middleware.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import sys
+from typing import Any
+
+import pluggy
+from rasa_sdk.plugin import plugin_manager
+from sanic import Sanic, response
+from sanic.exceptions import SanicException
+from sanic.handlers import ErrorHandler
+from sanic.request import Request
+from sanic.response import HTTPResponse
+
+from coexistence import failures, routing, runtime, settings
+from coexistence.errors import CoexistenceError
+from coexistence.webhook import BadRequest, read_call
+from profile_store import (
+    InvalidSettings,
+    ProfileStoreError,
+    SchemaOutdated,
+    StoreUnavailable,
+    migrate,
+)
+
+logger = logging.getLogger(__name__)
+
+_NAME = "rasa-coexistence"
+_hookimpl = pluggy.HookimplMarker("rasa_sdk")
+
+
+class Plugin:
+    """Attached by the SDK to its Sanic app, in the main process and in every worker."""
+
+    @_hookimpl
+    def attach_sanic_app_extensions(self, app: Sanic[Any, Any]) -> None:
+        """Add checked bodies, safe errors and `/ready`; close the store at the end."""
+        config = runtime.current().settings
+        if multiprocessing.parent_process() is None:
+            _check_schema(config)
+        app.error_handler = _SafeErrors()
+        app.register_middleware(_read_body, "request")
+        app.add_route(_ready, "/ready", methods=["GET"], name="ready")
+        app.register_listener(_close, "after_server_stop")
+
+
+def register() -> None:
+    """Register the plug-in with the SDK; a second call does nothing."""
+    manager = plugin_manager()
+    if manager.get_plugin(_NAME) is None:
+        manager.register(Plugin(), name=_NAME)
+
+
+def _check_schema(config: settings.Settings) -> None:
+    """Refuse to start on tables of another version; an outage is no reason not to start."""
+    try:
+        migrate.check_at_start(config)
+    except SchemaOutdated as error:
+        sys.exit(f"rasa-coexistence: {error}")
+    except StoreUnavailable as error:
+        logger.warning("%s", error)
+
+
+async def _read_body(request: Request) -> HTTPResponse | None:
+    if request.path != "/webhook" or request.method != "POST":
+        return None
+    encoding = request.headers.get("content-encoding")
+    try:
+        call = read_call(request.body or b"", encoding, runtime.current().settings.max_body_bytes)
+    except BadRequest as error:
+        return _error(str(error), error.status)
+    if encoding == "deflate":
+        # The SDK would inflate and decode it a second time.
+        request.headers.popall("content-encoding")
+    request.parsed_json = call  # type: ignore[assignment]  # Sanic declares it None
+    routing.rasa_version.set(call.get("version"))
+    return None
+
+
+async def _ready(_: Request) -> HTTPResponse:
+    """Answer 200 when the database is reachable and its tables are current, else 503 and why."""
+    try:
+        await runtime.current().store.health()
+    except ProfileStoreError as error:
+        return response.json({"status": "unavailable", "reason": str(error)}, status=503)
+    return response.json({"status": "ready"})
+
+
+async def _close(*_: Any) -> None:
+    runtime.close()
+
+
+def _error(message: str, status: int, action: str = "") -> HTTPResponse:
+    """Return the one shape of error bodies; Rasa's client reads `action_name` of a 400."""
+    return response.json({"error": message, "action_name": action}, status=status)
+
+
+class _SafeErrors(ErrorHandler):
+    """Errors that neither log nor repeat the request, which the SDK's own handler does."""
+
+    def response(self, request: Request, exception: Exception) -> HTTPResponse:
+        if isinstance(exception, SanicException) and exception.status_code < 500:
+            return _error(
+                _FOR_STATUS.get(exception.status_code, "Bad request."), exception.status_code
+            )
+        call: object = getattr(request, "parsed_json", None)
+        action = call.get("next_action", "") if isinstance(call, dict) else ""
+        if isinstance(exception, CoexistenceError | InvalidSettings):
+            # made for the developer, and by us: there is nothing of a user in it
+            logger.error("%s: %s", type(exception).__name__, exception)
+        else:
+            failures.log(logger, f"Action {action or '(none)'} failed", exception)
+        return _error(
+            f"{type(exception).__name__} in the action server; its log says where.", 500, action
+        )
+
+
+_FOR_STATUS = {
+    400: "The request is not valid HTTP.",
+    404: "There is no such path; action calls go to /webhook.",
+    405: "The method is not allowed on this path.",
+    408: "The request took too long to arrive.",
+    413: "The body is too large (profile_store.max_body_bytes).",
+}

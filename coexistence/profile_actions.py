@@ -1,0 +1,222 @@
+"""The six profile actions, for stories, rules, flows and the domain."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.events import ActionExecuted, EventType, SessionStarted, SlotSet
+from rasa_sdk.executor import CollectingDispatcher
+from rasa_sdk.interfaces import ActionMissingDomainException
+
+from coexistence import failures, plugin, routing
+from coexistence.exchange import EMPTY, STORED, UNAVAILABLE, Exchange
+from coexistence.observation import TICK
+from coexistence.shared_slots import FORGET_SLOT, RASA_SLOTS
+from coexistence.system import RESET_ACTION, ROUTING_SLOT
+from coexistence.tags import hydrated_slot
+
+logger = logging.getLogger(__name__)
+
+# A spawned worker process imports the modules of the actions that it is handed, and perhaps
+# nothing else of the assistant: the plug-in must come with them.
+plugin.register()
+
+_SESSION_METADATA = "session_started_metadata"
+
+
+class ActionFetchProfile(Action):  # type: ignore[misc]
+    """Puts the whole profile into the slots, released values too: the start of a skill."""
+
+    def name(self) -> str:
+        return "action_fetch_profile"
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Any
+    ) -> list[EventType]:
+        async def fetch() -> list[EventType]:
+            exchange = Exchange(tracker, domain, self.name())
+            await exchange.sync()
+            return [*exchange.hydration(explicit=True), *exchange.status_event(exchange.status)]
+
+        return await _unbroken(self.name(), fetch, [])
+
+
+class ActionStoreProfile(Action):  # type: ignore[misc]
+    """Stores what this session said: the step before `action_reset_routing`."""
+
+    def name(self) -> str:
+        return "action_store_profile"
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Any
+    ) -> list[EventType]:
+        async def store() -> list[EventType]:
+            exchange = Exchange(tracker, domain, self.name())
+            await exchange.sync()
+            return exchange.status_event(UNAVAILABLE if exchange.profile is None else STORED)
+
+        return await _unbroken(self.name(), store, [])
+
+
+class ActionSyncProfile(Action):  # type: ignore[misc]
+    """Stores and fetches on every turn, from a slot mapping: no story or flow changes at all."""
+
+    def name(self) -> str:
+        return "action_sync_profile"
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Any
+    ) -> list[EventType]:
+        async def sync() -> list[EventType]:
+            exchange = Exchange(tracker, domain, self.name())
+            await exchange.sync()
+            return [
+                *exchange.hydration(leave=exchange.filled_by_this_message()),
+                *exchange.status_event(exchange.status),
+            ]
+
+        return await _unbroken(self.name(), sync, [])
+
+
+class ActionResetRouting(Action):  # type: ignore[misc]
+    """Stores, ends the routing session and fetches, in one step, in the place of Rasa's own.
+
+    Rasa calls it when the domain lists `action_reset_routing` under `actions`. A running skill
+    ends with the routing session, so every live value comes back.
+    """
+
+    def name(self) -> str:
+        return RESET_ACTION
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Any
+    ) -> list[EventType]:
+        async def reset() -> list[EventType]:
+            exchange = Exchange(tracker, domain, self.name())
+            await exchange.sync()
+            after = routing.slots_after_reset(exchange.slots, tracker.slots)
+            hydration = [
+                *exchange.hydration(busy=False, slots=after),
+                *exchange.status_event(exchange.status, after),
+            ]
+            in_loop = bool((tracker.active_loop or {}).get("name"))
+            return routing.reset_events(exchange.slots, tracker.slots, hydration, in_loop)
+
+        # Were it to fail, routing would stay as it was and the user be stuck in one system.
+        return await _unbroken(self.name(), reset, [SlotSet(ROUTING_SLOT, None)])
+
+
+class ActionSessionStart(Action):  # type: ignore[misc]
+    """Begins a session as Rasa's own does, with the profile in its slots from the start.
+
+    Rasa calls it when the domain lists `action_session_start` under `actions`. Slots are carried
+    over as `session_config.carry_over_slots_to_new_session` says.
+    """
+
+    def name(self) -> str:
+        return "action_session_start"
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Any
+    ) -> list[EventType]:
+        started: EventType = SessionStarted()
+        listen: EventType = ActionExecuted("action_listen")
+
+        async def start() -> list[EventType]:
+            exchange = Exchange(tracker, domain, self.name())
+            await exchange.sync()
+            fresh: dict[str, Any] = {
+                name: spec.initial_value for name, spec in exchange.slots.items()
+            }
+            carried = _carried_over(exchange)
+            slots = {**fresh, **carried}
+            hydration = exchange.hydration(busy=False, slots=slots)
+            put_back = {event["name"] for event in hydration}
+            return [
+                started,
+                *(
+                    hydrated_slot(name, value)
+                    for name, value in carried.items()
+                    if name not in put_back
+                ),
+                *hydration,
+                *exchange.status_event(exchange.status, slots),
+                listen,
+            ]
+
+        return await _unbroken(self.name(), start, [started, listen])
+
+
+def _carried_over(exchange: Exchange) -> dict[str, Any]:
+    """Return the slots that a new session takes over from the one before, as Rasa's own does."""
+    slots = exchange.tracker.slots
+    kept = {}
+    if slots.get(_SESSION_METADATA) is not None:
+        kept[_SESSION_METADATA] = slots[_SESSION_METADATA]
+    if exchange.slots.carries_over:
+        for name, value in slots.items():
+            spec = exchange.slots.get(name)
+            initial = spec.initial_value if spec is not None else None
+            if value != initial and (name == ROUTING_SLOT or name not in RASA_SLOTS):
+                kept[name] = value
+    return kept
+
+
+class ActionForgetProfile(Action):  # type: ignore[misc]
+    """Erases the user's profile, and the shared slots in the tracker: "forget me".
+
+    Where the domain has a slot `profile_forget` that names slots (a list, or one name), only
+    those. During an outage nothing is emptied and `profile_status` says `unavailable`, so that
+    the assistant does not promise what was not done.
+    """
+
+    def name(self) -> str:
+        return "action_forget_profile"
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Any
+    ) -> list[EventType]:
+        async def forget() -> list[EventType]:
+            exchange = Exchange(tracker, domain, self.name())
+            named = _named(tracker.slots.get(FORGET_SLOT), exchange)
+            at = max(
+                exchange.newest or 0.0,
+                *(write.written_at for write in exchange.observed.writes),
+                0.0,
+            )
+            receipt = await exchange.forget(named, at + TICK)
+            if receipt is None:
+                return exchange.status_event(UNAVAILABLE)
+            erased = exchange.slots.shared if named is None else named
+            events = [
+                hydrated_slot(name, None) for name in erased if tracker.slots.get(name) is not None
+            ]
+            if named is not None:
+                events.append(SlotSet(FORGET_SLOT, None))
+            return [*events, *exchange.status_event(EMPTY if named is None else STORED)]
+
+        return await _unbroken(self.name(), forget, [])
+
+
+def _named(value: Any, exchange: Exchange) -> list[str] | None:
+    """Return the shared slots that the assistant asked to forget, None for all."""
+    if value is None or value == []:
+        return None
+    names = value if isinstance(value, list) else [value]
+    return [name for name in names if name in exchange.slots.shared]
+
+
+async def _unbroken(
+    action: str, work: Callable[[], Awaitable[list[EventType]]], otherwise: list[EventType]
+) -> list[EventType]:
+    """Return what some work returns; whatever goes wrong in it, the conversation goes on."""
+    try:
+        return await work()
+    except ActionMissingDomainException:
+        raise  # Rasa repeats the call with the domain
+    except Exception as error:  # noqa: BLE001 - a profile is never worth a conversation
+        failures.log(logger, f"{action} failed and the conversation goes on", error)
+        return otherwise

@@ -1,0 +1,148 @@
+"""Request bodies: decoded within limits and checked, before an action sees any of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from typing import Any
+
+import msgspec
+
+from coexistence.errors import CoexistenceError
+
+MAX_DEPTH = 100
+"""How deep lists and objects of a body may nest; Rasa's own stay below 20."""
+
+MAX_ACTION_NAME = 255
+
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b'{}[]"')
+_STRING = re.compile(rb'"[^"]*"')
+_decoder = msgspec.json.Decoder()
+
+_TRACKER_TYPES: dict[str, tuple[type, ...]] = {
+    "slots": (dict,),
+    "latest_message": (dict, type(None)),
+    "events": (list,),
+    "paused": (bool, type(None)),
+    "followup_action": (str, type(None)),
+    "active_loop": (dict, type(None)),
+    "active_form": (dict, type(None)),
+    "latest_action_name": (str, type(None)),
+    "stack": (list, type(None)),
+    "user_id": (str, type(None)),
+}
+_CALL_TYPES: dict[str, tuple[type, ...]] = {
+    "sender_id": (str, type(None)),
+    "version": (str, type(None)),
+    "domain": (dict, type(None)),
+    "domain_digest": (str, type(None)),
+}
+_JSON_NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+class BadRequest(CoexistenceError):
+    """A body is not an action call; the message says why and repeats nothing of it."""
+
+    def __init__(self, message: str, status: int = 422) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def read_call(body: bytes, encoding: str | None, max_bytes: int) -> dict[str, Any]:
+    """Return an action call as Rasa sends it, inflated when it came deflated.
+
+    Raises:
+        BadRequest: when it is too large, too deep, not JSON, or not of the shape that the SDK
+            (rasa-sdk 3.11 to 3.21) reads: without it a wrong type would be a 500 there.
+    """
+    if encoding == "deflate":
+        body = _inflate(body, max_bytes)
+    if len(body) > max_bytes:
+        raise BadRequest(
+            f"The body is larger than {max_bytes} bytes (profile_store.max_body_bytes).", 413
+        )
+    if _deeper_than(body, MAX_DEPTH):
+        raise BadRequest(f"The body is nested deeper than {MAX_DEPTH}.")
+    return _checked(_decode(body))
+
+
+def _inflate(body: bytes, max_bytes: int) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        inflated = inflater.decompress(body, max_bytes + 1)
+    except zlib.error:
+        raise BadRequest("The body is not deflated, though Content-Encoding says so.") from None
+    if not inflater.eof and len(inflated) <= max_bytes:
+        raise BadRequest("The deflated body ends too early.")
+    return inflated
+
+
+def _deeper_than(body: bytes, limit: int) -> bool:
+    """Return whether brackets nest deeper than a limit, without decoding anything."""
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = _STRING.sub(b"", body.translate(None, _NOT_BRACKETS))
+    for _ in range(limit):
+        inner = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if len(inner) == len(brackets):
+            # nothing closes any more: not JSON, or nothing is left; the decoder will tell
+            return len(inner) > limit
+        brackets = inner
+    return bool(brackets)
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        # Python's JSON, which Rasa writes, spells NaN and half surrogate pairs; what a bare SDK
+        # would take, a conversation must not break on.
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            raise BadRequest("The body is not JSON.", 400) from None
+
+
+def _checked(call: Any) -> dict[str, Any]:
+    if not isinstance(call, dict):
+        raise BadRequest("The body is not a JSON object.")
+    action = call.get("next_action")
+    if not isinstance(action, str) or not action:
+        raise BadRequest("next_action must be the name of an action.")
+    if len(action) > MAX_ACTION_NAME:
+        raise BadRequest(f"next_action has more than {MAX_ACTION_NAME} characters.")
+    _check_types(call, _CALL_TYPES, "")
+    tracker = call.get("tracker")
+    if not isinstance(tracker, dict):
+        raise BadRequest("tracker must be an object.")
+    if not isinstance(tracker.get("sender_id"), str):
+        raise BadRequest("tracker.sender_id must be text.")
+    _check_types(tracker, _TRACKER_TYPES, "tracker.")
+    for event in tracker.get("events") or ():
+        if type(event) is not dict or type(event.get("event")) is not str:
+            raise BadRequest("tracker.events must be objects, each with the name of its event.")
+    for frame in tracker.get("stack") or ():
+        if type(frame) is not dict:
+            raise BadRequest("tracker.stack must be objects.")
+    _check_message(tracker.get("latest_message") or {})
+    return call
+
+
+def _check_message(message: dict[str, Any]) -> None:
+    entities = message.get("entities")
+    if entities is not None and not isinstance(entities, list):
+        raise BadRequest("tracker.latest_message.entities must be a list or null.")
+
+
+def _check_types(found: dict[str, Any], expected: dict[str, tuple[type, ...]], where: str) -> None:
+    for name, types in expected.items():
+        if name in found and not isinstance(found[name], types):
+            wanted = " or ".join(_JSON_NAMES[kind] for kind in types)
+            raise BadRequest(f"{where}{name} must be {wanted}.")

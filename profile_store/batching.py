@@ -1,0 +1,172 @@
+"""The worker thread: whatever waits is served together, and each caller hears of its own.
+
+Callers may be on any number of event loops, one after the other or at once. The thread starts
+with the first call and serves one process: a fork starts its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from profile_store import errors
+
+Request = TypeVar("Request")
+
+
+class Call(Generic[Request]):
+    """One caller's request, and where its answer goes."""
+
+    __slots__ = ("answer", "deadline", "failure", "future", "loop", "request")
+
+    def __init__(self, request: Request, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        self.request = request
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.deadline = deadline
+        self.answer: Any = None
+        self.failure: BaseException | None = None
+
+
+class Batcher(Generic[Request]):
+    """Runs `serve(calls)` in one thread for all the calls that wait, at most `batch_size` at once.
+
+    `serve` sets `answer` or `failure` on each call. `opened` and `closed` run in the thread as its
+    first and last act. Deadlines are seconds of `time.monotonic`; a call that is past its own when
+    its turn comes is not served.
+
+    Raises:
+        StoreBusy: when `queue_size` calls wait already.
+        StoreUnavailable: when the answer is not there after `timeout` seconds.
+        StoreClosed: after `close`.
+    """
+
+    def __init__(
+        self,
+        serve: Callable[[Sequence[Call[Request]]], None],
+        *,
+        closed: Callable[[], None],
+        queue_size: int,
+        batch_size: int,
+        timeout: float,
+    ) -> None:
+        self._serve = serve
+        self._closed = closed
+        self._queue_size = queue_size
+        self._batch_size = batch_size
+        self._timeout = timeout
+        self._starting = threading.Lock()
+        self._process: int | None = None
+        self._thread: threading.Thread | None = None
+        self._waiting: queue.SimpleQueue[Call[Request] | None] = queue.SimpleQueue()
+        self._is_closed = False
+
+    @property
+    def depth(self) -> int:
+        """How many calls wait."""
+        return self._waiting.qsize()
+
+    async def submit(self, request: Request) -> Any:
+        """Return the answer to a request, served together with whatever else waits."""
+        if self._is_closed:
+            raise errors.StoreClosed("The profile store is closed; make a new one.")
+        if self._process != os.getpid():
+            self._start()
+        if self._waiting.qsize() >= self._queue_size:
+            raise errors.StoreBusy(
+                f"{self._queue_size} calls wait for the database already; "
+                "it is slower than its load: raise profile_store.queue_size or give it more."
+            )
+        loop = asyncio.get_running_loop()
+        call = Call(request, loop, time.monotonic() + self._timeout)
+        timer = loop.call_later(self._timeout, _expire, call, self._timeout)
+        self._waiting.put(call)
+        try:
+            return await call.future
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Serve what waits, end the thread and wait for it. A second call does nothing."""
+        with self._starting:
+            self._is_closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None and self._process == os.getpid():
+            self._waiting.put(None)
+            thread.join(timeout=self._timeout * 2)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._process == os.getpid():
+                return
+            # After a fork the thread and whatever waited in the queue stayed with the parent.
+            self._waiting = queue.SimpleQueue()
+            self._thread = threading.Thread(
+                target=self._run, args=(self._waiting,), name="profile-store", daemon=True
+            )
+            self._process = os.getpid()
+            self._thread.start()
+
+    def _run(self, waiting: queue.SimpleQueue[Call[Request] | None]) -> None:
+        try:
+            while (call := waiting.get()) is not None:
+                calls = [call]
+                ended = False
+                while len(calls) < self._batch_size:
+                    try:
+                        following = waiting.get_nowait()
+                    except queue.Empty:
+                        break
+                    if following is None:
+                        ended = True
+                        break
+                    calls.append(following)
+                self._answer(calls)
+                if ended:
+                    return
+        finally:
+            self._closed()
+
+    def _answer(self, calls: list[Call[Request]]) -> None:
+        now = time.monotonic()
+        current = [call for call in calls if call.deadline > now]
+        try:
+            if current:
+                self._serve(current)
+        except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear of it
+            for call in current:
+                if call.answer is None and call.failure is None:
+                    call.failure = error
+        by_loop: dict[asyncio.AbstractEventLoop, list[Call[Request]]] = {}
+        for call in current:
+            by_loop.setdefault(call.loop, []).append(call)
+        for loop, answered in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_resolve, answered)
+            except RuntimeError:
+                continue  # that loop has been closed; nobody waits there any more
+
+
+def _resolve(calls: Sequence[Call[Any]]) -> None:
+    for call in calls:
+        if call.future.done():
+            continue
+        if call.failure is not None:
+            call.future.set_exception(call.failure)
+        else:
+            call.future.set_result(call.answer)
+
+
+def _expire(call: Call[Any], timeout: float) -> None:
+    if not call.future.done():
+        call.future.set_exception(
+            errors.StoreUnavailable(
+                f"The database did not answer within {timeout:g} seconds "
+                "(profile_store.timeout); look at its load and its locks."
+            )
+        )

@@ -1,0 +1,156 @@
+"""The worker's one connection: made when needed, dropped when broken, not asked for while down."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from profile_store import engine, errors, migrate, settings, statements
+
+logger = logging.getLogger(__name__)
+
+CLOCK_CHECK_INTERVAL = 60.0
+"""Seconds for which the measured difference to the database's clock is taken as right."""
+
+_CALLER_ERRORS = (
+    sa.exc.DataError,
+    sa.exc.IntegrityError,
+    sa.exc.ProgrammingError,
+    sa.exc.NotSupportedError,
+)
+# SQLSTATEs of PostgreSQL and error numbers of MySQL that say "once more": serialization
+# failures and deadlocks, of which one side always loses.
+_TRANSIENT = {"40001", "40P01", 1213, 1020}
+
+
+class DatabaseConnection:
+    """A connection to the store's database; only the worker thread uses it.
+
+    SQLite databases are migrated when they are first connected to; on others, tables of another
+    version are an error that names the command.
+    """
+
+    def __init__(self, config: settings.StoreSettings) -> None:
+        self._config = config
+        self._engine = engine.create_engine(config)
+        self._connection: sa.Connection | None = None
+        self._down_until = 0.0
+        self._down_reason: errors.StoreUnavailable | None = None
+        self._clock_offset = 0.0
+        self._clock_checked = 0.0
+        self._complained = False
+
+    @property
+    def dialect(self) -> str:
+        """The database's name as SQLAlchemy says it."""
+        return self._engine.dialect.name
+
+    def fail_fast(self) -> None:
+        """Raise at once while the database is known to be down; any thread may ask.
+
+        Raises:
+            StoreUnavailable: within `retry_after` seconds of a failed attempt to connect.
+        """
+        reason = self._down_reason
+        if reason is not None and time.monotonic() < self._down_until:
+            raise type(reason)(str(reason)) from reason
+
+    def now(self) -> float:
+        """Return the time on the database's clock, in seconds, as last compared."""
+        return time.time() + self._clock_offset
+
+    def get(self) -> sa.Connection:
+        """Return the connection, making one when there is none.
+
+        Raises:
+            StoreUnavailable: when there is no reaching the database.
+            SchemaOutdated: when its tables are not of this version.
+        """
+        if self._connection is None:
+            self.fail_fast()
+            try:
+                self._connection = self._connect()
+            except errors.StoreUnavailable as error:
+                self._down_reason = error
+                self._down_until = time.monotonic() + self._config.retry_after
+                if not self._complained:
+                    logger.warning("%s", error)
+                    self._complained = True
+                raise
+            if self._complained:
+                logger.warning("The profile database is back.")
+            self._complained = False
+            self._down_reason = None
+        elif time.monotonic() - self._clock_checked > CLOCK_CHECK_INTERVAL:
+            self._check_clock(self._connection)
+        return self._connection
+
+    def _connect(self) -> sa.Connection:
+        try:
+            connection = self._engine.connect()
+        except sa.exc.DBAPIError as error:
+            raise engine.unreachable(error, self._engine.url) from error
+        try:
+            if self.dialect == "sqlite":
+                migrate.upgrade_connection(connection)
+            migrate.check(connection)
+            self._check_clock(connection)
+        except sa.exc.DBAPIError as error:
+            connection.close()
+            raise engine.unreachable(error, self._engine.url) from error
+        except errors.StoreUnavailable:
+            connection.close()
+            raise
+        return connection
+
+    def _check_clock(self, connection: sa.Connection) -> None:
+        self._clock_offset = engine.clock_offset(connection)
+        self._clock_checked = time.monotonic()
+
+    def failed(self, error: sa.exc.DBAPIError) -> errors.ProfileStoreError:
+        """Return the error to tell callers, dropping the connection unless it is theirs alone."""
+        if isinstance(error, _CALLER_ERRORS) and not error.connection_invalidated:
+            return errors.StatementFailed(
+                f"The database refused a statement ({engine.error_name(error)}); "
+                "it and no other is undone."
+            )
+        self.drop()
+        return errors.StoreUnavailable(
+            f"The database failed in mid-work ({engine.error_name(error)}); "
+            "nothing of it is half done."
+        )
+
+    def drop(self) -> None:
+        """Close the connection, whatever state it is in."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sa.exc.SQLAlchemyError, OSError):
+                connection.close()
+
+    def close(self) -> None:
+        """Close the connection and forget the engine."""
+        self.drop()
+        self._engine.dispose()
+
+
+@contextlib.contextmanager
+def transaction(connection: sa.Connection) -> Iterator[None]:
+    """Run what is inside as one transaction of the database."""
+    connection.exec_driver_sql(statements.BEGIN.get(connection.dialect.name, "BEGIN"))
+    try:
+        yield
+    except BaseException:
+        # When the connection itself is gone there is nothing left to roll back.
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
+            connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
+
+
+def is_transient(error: sa.exc.DBAPIError) -> bool:
+    """Return whether the same work, done again at once, may well succeed."""
+    return engine.error_code(error) in _TRANSIENT

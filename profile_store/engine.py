@@ -1,0 +1,138 @@
+"""Engines: one connection to one database, set up the way each database wants to be."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from profile_store import errors, settings
+
+_MILLISECONDS = 1000  # what PostgreSQL counts its timeouts in
+
+
+def create_engine(config: settings.StoreSettings) -> sa.Engine:
+    """Return an engine without a pool, whose connections commit each statement unless told not to.
+
+    Nothing connects yet. The worker thread keeps the one connection it needs.
+
+    Raises:
+        InvalidSettings: when the dialect is unknown or its driver is not installed.
+    """
+    url = config.sqlalchemy_url()
+    try:
+        engine = sa.create_engine(
+            url,
+            poolclass=sa.StaticPool if _in_memory(url) else sa.NullPool,
+            isolation_level="AUTOCOMMIT",
+            hide_parameters=True,
+            connect_args=_connect_args(url, config),
+        )
+    except ModuleNotFoundError as error:
+        raise settings.missing_driver(url) from error
+    except (sa.exc.ArgumentError, TypeError) as error:
+        raise errors.InvalidSettings(
+            f"{settings.SECTION}: the database's settings do not fit together; "
+            "see docs/settings.md."
+        ) from error
+    sa.event.listen(engine, "connect", _preparation(url.get_backend_name(), config))
+    return engine
+
+
+def _in_memory(url: sa.URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}
+
+
+def _connect_args(url: sa.URL, config: settings.StoreSettings) -> dict[str, Any]:
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        # SQLite's own wait for a lock; the worker is the only thread that uses the connection,
+        # but tests and the command line may close it from another.
+        return {"timeout": config.timeout, "check_same_thread": False}
+    whole_seconds = max(1, round(config.connect_timeout))
+    if backend == "postgresql":
+        return {
+            "connect_timeout": max(2, whole_seconds),  # libpq takes less than 2 for 2
+            "tcp_user_timeout": int(config.timeout * _MILLISECONDS),
+            "application_name": "rasa-coexistence",
+        }
+    return {
+        "connect_timeout": whole_seconds,
+        "read_timeout": max(1, round(config.timeout)),
+        "write_timeout": max(1, round(config.timeout)),
+        "charset": "utf8mb4",
+    }
+
+
+def _preparation(backend: str, config: settings.StoreSettings) -> Any:
+    """Return what readies a fresh connection: statements, for poolers refuse start-up options."""
+    milliseconds = int(config.timeout * _MILLISECONDS)
+    if backend == "sqlite":
+        # Readers and one writer at a time do not block one another; a commit is on the disk
+        # when it is acknowledged.
+        statements = [
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA foreign_keys = ON",
+        ]
+    elif backend == "postgresql":
+        statements = [
+            f"SET statement_timeout = {milliseconds}",
+            f"SET lock_timeout = {milliseconds}",
+        ]
+    else:
+        statements = [f"SET SESSION innodb_lock_wait_timeout = {max(1, round(config.timeout))}"]
+
+    def prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()
+        connection.commit()
+
+    return prepare
+
+
+_CLOCKS = {
+    "postgresql": "SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
+    "mysql": "SELECT UNIX_TIMESTAMP(SYSDATE(6)) + 0e0",
+    "mariadb": "SELECT UNIX_TIMESTAMP(SYSDATE(6)) + 0e0",
+}
+
+
+def clock_offset(connection: sa.Connection) -> float:
+    """Return how many seconds the database's clock is ahead of this machine's."""
+    statement = _CLOCKS.get(connection.dialect.name)
+    if statement is None:
+        return 0.0  # SQLite runs here
+    before = time.time()
+    there = float(connection.exec_driver_sql(statement).scalar_one())
+    return there - (before + time.time()) / 2
+
+
+def unreachable(error: sa.exc.DBAPIError, url: sa.URL) -> errors.StoreUnavailable:
+    """Return the error for a database that cannot be connected to; it never tells the password."""
+    reason = str(error.orig).strip().splitlines()
+    return errors.StoreUnavailable(
+        f"The profile database {url.render_as_string(hide_password=True)} cannot be reached: "
+        f"{reason[0] if reason else error_name(error)}. Conversations go on without profiles; "
+        f"see {settings.SECTION} in endpoints.yml."
+    )
+
+
+def error_code(error: sa.exc.DBAPIError) -> object:
+    """Return a driver error's SQLSTATE or number, None where it has none."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state
+    arguments = getattr(error.orig, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+def error_name(error: sa.exc.DBAPIError) -> str:
+    """Return a driver error's type and code, never its message: that may quote a user's data."""
+    code = error_code(error)
+    name = type(error.orig).__name__
+    sqlite_name = getattr(error.orig, "sqlite_errorname", None)
+    return f"{name} {code or sqlite_name}" if code or sqlite_name else name

@@ -1,0 +1,144 @@
+"""Migrations from Python: run them once however many start together, and check the version."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from profile_store import engine, errors, schema, settings
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+logger = logging.getLogger(__name__)
+
+UPGRADE_COMMAND = "coexist db upgrade"
+
+
+def script_location() -> Path:
+    """Return the folder of migrations: inside the wheel, or at the top of a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
+
+
+def alembic_config(connection: sa.Connection | None = None) -> Config:
+    """Return Alembic's configuration for these migrations, over a connection where one is given."""
+    # Alembic takes a tenth of a second to import; a server whose tables are current never needs it.
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(script_location()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def revision(connection: sa.Connection) -> str | None:
+    """Return the version that a database's tables have, None when there are none."""
+    if not sa.inspect(connection).has_table(schema.VERSION_TABLE):
+        return None
+    version = sa.table(schema.VERSION_TABLE, sa.column("version_num"))
+    return connection.execute(sa.select(version.c.version_num)).scalar_one_or_none()
+
+
+def check(connection: sa.Connection) -> None:
+    """Return when the tables are of this package's version.
+
+    Raises:
+        SchemaOutdated: when they are missing, older or newer.
+    """
+    found = revision(connection)
+    if found == schema.REVISION:
+        return
+    if found is None:
+        raise errors.SchemaOutdated(
+            f"The profile database has no tables yet; run: {UPGRADE_COMMAND}"
+        )
+    raise errors.SchemaOutdated(
+        f"The profile database is at version {found}, this package needs {schema.REVISION}; "
+        f"run: {UPGRADE_COMMAND} (or install the release that wrote version {found})."
+    )
+
+
+def upgrade_connection(connection: sa.Connection, target: str = "head") -> None:
+    """Bring a database to a version; does nothing, fast, when it is there already."""
+    if target == "head" and revision(connection) == schema.REVISION:
+        return
+    from alembic import command
+
+    with _quiet():
+        command.upgrade(alembic_config(connection), target)
+    logger.info("The profile database is at version %s now.", revision(connection))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Alembic's dozen lines of its own set-up out of an action server's log."""
+    alembic_logger = logging.getLogger("alembic")
+    before = alembic_logger.level
+    alembic_logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        alembic_logger.setLevel(before)
+
+
+def downgrade_connection(connection: sa.Connection, target: str) -> None:
+    """Take a database back to a version; `base` deletes everything."""
+    from alembic import command
+
+    with _quiet():
+        command.downgrade(alembic_config(connection), target)
+
+
+def upgrade(config: settings.StoreSettings, target: str = "head") -> str:
+    """Bring the database that some settings name to a version, and return the one it has.
+
+    Raises:
+        StoreUnavailable: when the database cannot be reached.
+        InvalidSettings: when the settings name none.
+    """
+    with _connected(config) as connection:
+        upgrade_connection(connection, target)
+        return revision(connection) or "base"
+
+
+def downgrade(config: settings.StoreSettings, target: str) -> str:
+    """Take the database that some settings name back to a version, and return the one it has.
+
+    Raises:
+        As `upgrade` does.
+    """
+    with _connected(config) as connection:
+        downgrade_connection(connection, target)
+        return revision(connection) or "base"
+
+
+def check_at_start(config: settings.StoreSettings, *, migrate_sqlite: bool = True) -> None:
+    """Return when a server may start: SQLite is migrated by the way, others must be at head.
+
+    Raises:
+        SchemaOutdated: when the tables are missing or of another version.
+        StoreUnavailable: when the database cannot be reached.
+    """
+    with _connected(config) as connection:
+        if migrate_sqlite and connection.dialect.name == "sqlite":
+            upgrade_connection(connection)
+        check(connection)
+
+
+@contextlib.contextmanager
+def _connected(config: settings.StoreSettings) -> Iterator[sa.Connection]:
+    database = engine.create_engine(config)
+    try:
+        with database.connect() as connection:
+            yield connection
+    except sa.exc.DBAPIError as error:
+        raise engine.unreachable(error, database.url) from error
+    finally:
+        database.dispose()

@@ -1,0 +1,68 @@
+"""Slot values as bytes: JSON in UTF-8, in one spelling, so that equal values are equal bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import msgspec
+
+from profile_store import errors
+
+MAX_DEPTH = 100
+"""Deeper lists and objects are refused: JSON readers downstream recurse."""
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder()
+
+
+def encode(value: object) -> bytes:
+    """Return a JSON value in its one spelling.
+
+    Raises:
+        InvalidValue: for anything that JSON has no word for (NaN, sets, dates, Decimal, objects
+            with keys that are not text), and for nesting deeper than 100.
+    """
+    kind = type(value)
+    if kind is not str and kind is not bool and kind is not int:
+        _check(value, MAX_DEPTH)
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        # half a surrogate pair, as Rasa's JSON may carry: only an escape can spell it
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def decode(encoded: bytes) -> Any:
+    """Return the value that `encode` spelled."""
+    try:
+        return _decoder.decode(encoded)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(encoded)
+
+
+def _check(value: object, depth: int) -> None:
+    kind = type(value)
+    if value is None or kind is str or kind is bool or kind is int:
+        return
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise errors.InvalidValue("NaN and infinity are not JSON; store a number or nothing.")
+    elif depth == 0:
+        raise errors.InvalidValue(f"The value is nested deeper than {MAX_DEPTH}; flatten it.")
+    elif kind is dict:
+        assert isinstance(value, dict)
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise errors.InvalidValue("An object's keys must be text to be JSON; convert them.")
+            _check(item, depth - 1)
+    elif kind is list or kind is tuple:
+        assert isinstance(value, list | tuple)
+        for item in value:
+            _check(item, depth - 1)
+    else:
+        raise errors.InvalidValue(
+            f"A {kind.__name__} is not a JSON value; "
+            "convert it to text, a number, a list or an object."
+        )
