@@ -57,7 +57,7 @@ def current() -> Runtime:
 
 
 def use(runtime: Runtime | None) -> None:
-    """Put another runtime in place, a test's for instance, and close the store of the one before."""
+    """Put another runtime in place, such as a test's, and close the store of the one before."""
     global _current
     with _lock:
         before, _current = _current, runtime

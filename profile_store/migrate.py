@@ -69,9 +69,9 @@ def upgrade_connection(connection: sa.Connection, target: str = "head") -> None:
     """Bring a database to a version; does nothing, fast, when it is there already."""
     if target == "head" and revision(connection) == schema.REVISION:
         return
-    from alembic import command
-
     with _quiet():
+        from alembic import command
+
         command.upgrade(alembic_config(connection), target)
     logger.info("The profile database is at version %s now.", revision(connection))
 
@@ -90,9 +90,9 @@ def _quiet() -> Iterator[None]:
 
 def downgrade_connection(connection: sa.Connection, target: str) -> None:
     """Take a database back to a version; `base` deletes everything."""
-    from alembic import command
-
     with _quiet():
+        from alembic import command
+
         command.downgrade(alembic_config(connection), target)
 
 

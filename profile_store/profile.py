@@ -162,7 +162,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What an erasure removed: the slots that held a value; what is newer than `erased_at` stays."""
+    """What an erasure removed: the slots that held a value, up to the time `erased_at`."""
 
     key: ProfileKey
     slots: tuple[str, ...]
