@@ -13,10 +13,12 @@ from rasa_sdk.interfaces import ActionMissingDomainException
 
 from coexistence import failures, plugin, routing
 from coexistence.exchange import EMPTY, STORED, UNAVAILABLE, Exchange
+from coexistence.hydration import hydrate
 from coexistence.observation import TICK
 from coexistence.shared_slots import FORGET_SLOT, RASA_SLOTS
 from coexistence.system import RESET_ACTION, ROUTING_SLOT
 from coexistence.tags import hydrated_slot
+from profile_store import Profile
 
 logger = logging.getLogger(__name__)
 
@@ -190,10 +192,9 @@ class ActionForgetProfile(Action):  # type: ignore[misc]
             receipt = await exchange.forget(named, at + TICK)
             if receipt is None:
                 return exchange.status_event(UNAVAILABLE)
-            erased = exchange.slots.shared if named is None else named
-            events = [
-                hydrated_slot(name, None) for name in erased if tracker.slots.get(name) is not None
-            ]
+            shared = exchange.slots.shared
+            erased = shared if named is None else {name: shared[name] for name in named}
+            events = hydrate(Profile(erased_at=receipt.erased_at), erased, tracker.slots)
             if named is not None:
                 events.append(SlotSet(FORGET_SLOT, None))
             return [*events, *exchange.status_event(EMPTY if named is None else STORED)]
