@@ -1,0 +1,106 @@
+"""A real action server, started as users start it, and ended by its own process id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+class ActionServer:
+    """`python -m rasa_sdk --actions actions` in a folder of its own, until the block ends."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        path: Path = ROOT,
+        arguments: tuple[str, ...] = (),
+    ) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = folder / f"server-{self.port}.log"
+        self._arguments = arguments
+        self._env = {
+            **os.environ,
+            "SANIC_HOST": "127.0.0.1",
+            "PYTHONPATH": str(path),
+            "DEMO_BANK_DB": str(folder / "demo_bank.db"),
+            **(env or {}),
+        }
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "rasa_sdk", "--actions", "actions", "-p", str(self.port),
+                 *self._arguments],
+                cwd=self.folder, env=self._env, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def __enter__(self) -> ActionServer:
+        self._process = self.launch()
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise AssertionError(f"the server ended at its start:\n{self.log}")
+            try:
+                httpx.get(f"{self.url}/health", timeout=1)
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return self
+        raise AssertionError(f"the server did not answer:\n{self.log}")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                raise AssertionError(f"the server did not end:\n{self.log}") from None
+
+    def kill(self) -> None:
+        """End the server and its workers as `kill -9` does."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
+
+    def post(self, body: Any, **options: Any) -> httpx.Response:
+        return httpx.post(f"{self.url}/webhook", json=body, timeout=30, **options)
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", timeout=30)
