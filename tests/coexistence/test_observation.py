@@ -254,15 +254,28 @@ def test_the_real_body_of_rasa_pro_is_read() -> None:
 _names = st.sampled_from(["name", "tier", "prefs", "limit", "scratch", "route_session_to_calm"])
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["", "text"]) | st.floats(),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
+    ),
     max_leaves=4,
 )
 _events = st.fixed_dictionaries(
     {
         "event": st.sampled_from(
-            ["slot", "user", "action", "session_started", "routing_session_ended", "restart",
-             "reset_slots", "rewind", "undo", "bot", "unheard_of"]
-        )  # fmt: skip
+            [
+                "slot",
+                "user",
+                "action",
+                "session_started",
+                "routing_session_ended",
+                "restart",
+                "reset_slots",
+                "rewind",
+                "undo",
+                "bot",
+                "unheard_of",
+            ]
+        )
     },
     optional={
         "name": _names | _json,

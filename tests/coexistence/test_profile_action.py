@@ -248,7 +248,8 @@ async def test_events_that_are_none_are_left_to_the_sdk() -> None:
 def test_the_base_class_is_abstract_so_that_the_sdk_does_not_register_it() -> None:
     executor = ActionExecutor()
     executor.register_package("coexistence.profile_actions")
-    assert {name for name in executor.actions if name.endswith(("profile", "routing", "start"))} == {
+    ours = {name for name in executor.actions if name.endswith(("profile", "routing", "start"))}
+    assert ours == {
         "action_fetch_profile", "action_store_profile", "action_sync_profile",
         "action_reset_routing", "action_session_start", "action_forget_profile",
     }  # fmt: skip

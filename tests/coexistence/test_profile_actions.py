@@ -231,9 +231,7 @@ async def test_the_reset_brings_back_included_slots_that_it_wipes(
 
 async def test_the_reset_ends_a_running_skill_so_every_live_value_comes_back(rasa: str) -> None:
     await said(user(), slot("name", "Ann"))
-    running = fresh(
-        session_start(), user(), slots={"name": "Typed"}, stack=[{"frame_id": "f"}]
-    )
+    running = fresh(session_start(), user(), slots={"name": "Typed"}, stack=[{"frame_id": "f"}])
     assert sets(await run(ActionResetRouting, running))["name"] == "Ann"
 
 
@@ -314,7 +312,9 @@ async def test_a_new_session_does_not_put_a_released_slot_back() -> None:
 async def test_a_new_session_does_not_carry_over_what_was_erased() -> None:
     await said(user(), slot("name", "Ann"))
     await runtime.current().store.forget(ProfileKey("default", "conversation"), at=START + 50)
-    events = await run(ActionSessionStart, fresh(user(), slot("name", "Ann"), slots={"name": "Ann"}))
+    events = await run(
+        ActionSessionStart, fresh(user(), slot("name", "Ann"), slots={"name": "Ann"})
+    )
     assert sets(events).get("name") is None
 
 

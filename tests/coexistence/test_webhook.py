@@ -121,8 +121,10 @@ def test_what_pythons_json_writes_beyond_the_standard_is_read_as_a_bare_sdk_does
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "x"]),
-    lambda inner: st.lists(inner, max_size=2)
-    | st.dictionaries(st.sampled_from([*GOOD, *GOOD["tracker"]]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from([*GOOD, *GOOD["tracker"]]), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -130,7 +132,9 @@ _json = st.recursive(
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(st.binary(max_size=50), _json.map(lambda found: json.dumps(found).encode())))
 def test_no_body_is_anything_but_read_or_refused(raw: bytes) -> None:
+    status = 200
     try:
         assert isinstance(read_call(raw, None, LIMIT)["tracker"], dict)
     except BadRequest as error:
-        assert 400 <= error.status < 500
+        status = error.status
+    assert 200 <= status < 500

@@ -17,6 +17,9 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
+ACKNOWLEDGED_SECONDS = 1.0
+"""Sanic 25's main process loops for ever when it is told to stop in the fraction of a second
+between a worker's first answer and its acknowledgement (`WorkerManager.wait_for_ack`)."""
 
 
 def free_port() -> int:
@@ -54,6 +57,15 @@ class ActionServer:
     def log(self) -> str:
         return self._log.read_text()
 
+    @property
+    def workers(self) -> list[str]:
+        """The process ids of what the server started."""
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self._process.pid)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return listed.stdout.split()
+
     def launch(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             return subprocess.Popen(
@@ -74,6 +86,7 @@ class ActionServer:
             except httpx.TransportError:
                 time.sleep(0.05)
             else:
+                self._answered = time.monotonic()
                 return self
         raise AssertionError(f"the server did not answer:\n{self.log}")
 
@@ -86,12 +99,14 @@ class ActionServer:
         self.stop()
 
     def stop(self) -> None:
+        """End the server as Ctrl-C does."""
         if self._process.poll() is None:
+            time.sleep(max(0.0, self._answered + ACKNOWLEDGED_SECONDS - time.monotonic()))
             self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(20)
             except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
+                self.kill()
                 raise AssertionError(f"the server did not end:\n{self.log}") from None
 
     def kill(self) -> None:
