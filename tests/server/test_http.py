@@ -202,7 +202,7 @@ def test_settings_come_from_the_file_that_endpoints_names(tmp_path: Path) -> Non
 
 
 async def test_two_workers_share_one_profile(server: ActionServer, tmp_path: Path) -> None:
-    with ActionServer(tmp_path, env={"SANIC_WORKERS": "2"}) as running:
+    with ActionServer(tmp_path, env={"ACTION_SERVER_SANIC_WORKERS": "2"}) as running:
         async with httpx.AsyncClient(timeout=60) as client:
 
             async def say(number: int) -> None:
