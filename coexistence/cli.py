@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,9 @@ import typer
 from rich.console import Console
 
 from coexistence import settings
-from profile_store import ProfileStoreError, migrate
+from coexistence.demo import performance
+from coexistence.demo.errors import DemoFailed
+from profile_store import ProfileStoreError, engine, migrate
 
 app = typer.Typer(
     help="Tools for Rasa assistants that run NLU and CALM side by side.",
@@ -36,6 +39,20 @@ def version() -> None:
     console.print(f"rasa-coexistence {metadata.version('rasa-coexistence')}", highlight=False)
 
 
+@app.command()
+def demo(
+    fast: Annotated[bool, typer.Option("--fast", help="Do not pause for reading.")] = False,
+) -> None:
+    """Play a conversation against a real server, without the profile store and with it."""
+    try:
+        performance.play(console, performance.no_pause if fast else time.sleep)
+    except (DemoFailed, OSError) as error:
+        print(f"coexist demo: {error}", file=sys.stderr)  # noqa: T201 - as it is, for grep
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None  # what a shell says of a command that Ctrl-C ended
+
+
 @database.command()
 def upgrade(
     target: Annotated[str, typer.Argument(help="The version to upgrade to.")] = "head",
@@ -44,7 +61,7 @@ def upgrade(
     """Make or update the tables; safe to run from several places at once."""
     config = settings.load(endpoints)
     reached = migrate.upgrade(config, target)
-    where = config.sqlalchemy_url().render_as_string(hide_password=True)
+    where = engine.address(config.sqlalchemy_url())
     console.print(f"{where} is at version {reached}.", highlight=False, soft_wrap=True)
 
 
@@ -56,7 +73,7 @@ def downgrade(
 ) -> None:
     """Take the tables back to an older version; going to `base` deletes every profile."""
     config = settings.load(endpoints)
-    where = config.sqlalchemy_url().render_as_string(hide_password=True)
+    where = engine.address(config.sqlalchemy_url())
     if not yes:
         typer.confirm(f"Take {where} back to version {target}? Profiles may be lost.", abort=True)
     reached = migrate.downgrade(config, target)
@@ -68,7 +85,7 @@ def current(endpoints: Endpoints = None) -> None:
     """Print the version of the tables, and fail when it is not this package's."""
     config = settings.load(endpoints)
     migrate.check_at_start(config, migrate_sqlite=False)
-    where = config.sqlalchemy_url().render_as_string(hide_password=True)
+    where = engine.address(config.sqlalchemy_url())
     console.print(f"{where} is current.", highlight=False, soft_wrap=True)
 
 

@@ -155,7 +155,7 @@ class Exchange:
         if self.key is None:
             return None
         try:
-            return await self._runtime.store.forget(self.key, slots, at=at)
+            return await self._runtime.store.forget(self.key, slots, at=at, clock=self.newest)
         except ProfileStoreError as error:
             self._unavailable(error)
             return None

@@ -33,16 +33,16 @@ def hydrate(
     for name, spec in shared.items():
         if name in leave:
             continue
-        state = profile.state(name)
         now = slots.get(name)
-        if busy and not explicit and now is not None:
+        if now is not None and busy and not explicit:
             continue
+        state = profile.state(name)
         if state.erased:
             if now is not None and now != spec.initial_value:
                 events.append(hydrated_slot(name, None))
-        elif state.live or (explicit and state.held):
+        elif state.encoded and (explicit or state.live):
             value = state.value
-            if same(now, value):
+            if now is not None and same(now, value):
                 continue
             reason = spec.refusal(value)
             if reason is not None:

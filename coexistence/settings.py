@@ -10,6 +10,8 @@ from typing import Annotated
 import pydantic
 
 from coexistence.identity import METADATA_PREFIX, SENDER_ID, USER_ID
+from coexistence.shared_slots import RASA_SLOTS
+from profile_store import InvalidSettings, endpoints
 from profile_store import settings as store_settings
 
 
@@ -34,6 +36,15 @@ class SharedSlotSettings(pydantic.BaseModel):
         default_factory=list, description="Slots that are not kept though the domain flags them."
     )
 
+    @pydantic.model_validator(mode="after")
+    def _possible(self) -> SharedSlotSettings:
+        for slot in self.include:
+            if slot in self.exclude:
+                raise ValueError(f"slot {slot} is both included and excluded; remove one of them")
+            if slot in RASA_SLOTS:
+                raise ValueError(f"slot {slot} is Rasa's own and never kept; do not include it")
+        return self
+
 
 class Settings(store_settings.StoreSettings):
     """Everything that `profile_store:` in `endpoints.yml` may say."""
@@ -49,7 +60,7 @@ class Settings(store_settings.StoreSettings):
         description="`include` and `exclude`: lists of slots, beside what the domain flags.",
     )
     max_body_bytes: int = pydantic.Field(
-        33_554_432,
+        default=33_554_432,
         ge=1024,
         le=104_857_600,
         description="The largest request answered, in bytes, inflated if it came deflated; "
@@ -66,14 +77,25 @@ def load(path: Path | None = None) -> Settings:
     Raises:
         profile_store.InvalidSettings: one line that names each setting that is impossible.
     """
-    if path is None and not os.environ.get(store_settings.ENDPOINTS_VARIABLE):
+    if path is None and not os.environ.get(endpoints.ENDPOINTS_VARIABLE):
         path = _from_command_line(sys.argv)
-    try:
-        settings = Settings(**store_settings.read_section(path))
-    except pydantic.ValidationError as error:
-        raise store_settings.explain(error) from error
-    settings.sqlalchemy_url()
-    return settings
+    _refuse_unknown_variables()
+    return store_settings.make(Settings, endpoints.read_section(path))
+
+
+def _refuse_unknown_variables() -> None:
+    """Raise when the environment sets what is no setting: the one meant would not be set."""
+    prefix = store_settings.ENV_PREFIX
+    known = {f"{prefix}{name.upper()}" for name in Settings.model_fields}
+    for variable in sorted(os.environ):
+        if (
+            variable.startswith(prefix)
+            and variable != endpoints.ENDPOINTS_VARIABLE
+            and variable not in known
+        ):
+            raise InvalidSettings(
+                f"{variable}: no such setting; correct or unset it. {store_settings.LISTED}"
+            )
 
 
 def _from_command_line(arguments: list[str]) -> Path | None:

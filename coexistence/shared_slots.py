@@ -49,7 +49,7 @@ class SlotSpec(msgspec.Struct, frozen=True):
 
         The types are those of Rasa's domain; a type of the assistant's own takes any value.
         """
-        if value is None:
+        if value is None or (self.kind == "text" and type(value) is str):
             return None
         fits = _CHECKS.get(self.kind)
         if fits is not None and not fits(value):

@@ -88,7 +88,10 @@ def _deeper_than(body: bytes, limit: int) -> bool:
     """Return whether brackets nest deeper than a limit, without decoding anything."""
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    brackets = _STRING.sub(b"", body.translate(None, _NOT_BRACKETS))
+    # Taking out two neighbouring quotes leaves every bracket inside or outside of its string.
+    brackets = body.translate(None, _NOT_BRACKETS).replace(b'""', b"")
+    if b'"' in brackets:
+        brackets = _STRING.sub(b"", brackets)
     for _ in range(limit):
         inner = brackets.replace(b"{}", b"").replace(b"[]", b"")
         if len(inner) == len(brackets):

@@ -103,9 +103,17 @@ def _without_set_slots(variation: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nlu_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config without the components and policies of CALM and of coexistence."""
+    """Return a config without the components and policies of CALM and of coexistence.
+
+    A routing reset ends what policies remember of a conversation in Rasa Pro. Rasa Open Source
+    never forgets, so its memoization has to do without the turns before a story's first.
+    """
     pipeline = [part for part in config["pipeline"] if not part["name"].endswith(CALM_COMPONENTS)]
-    policies = [part for part in config["policies"] if part["name"] not in CALM_POLICIES]
+    policies = [
+        {**part, "name": part["name"].replace("MemoizationPolicy", "AugmentedMemoizationPolicy")}
+        for part in config["policies"]
+        if part["name"] not in CALM_POLICIES
+    ]
     return {**config, "pipeline": pipeline, "policies": policies}
 
 

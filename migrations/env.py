@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 from alembic import context
+from alembic.util import CommandError
 
-from profile_store import engine, schema, settings
+from profile_store import ProfileStoreError, engine, migrate, schema, settings
 
 _LOCK = 7_253_418_905_114_226
 """A number of ours for PostgreSQL's advisory lock."""
@@ -24,8 +25,11 @@ def _one_at_a_time(connection: sa.Connection) -> Iterator[None]:
     dialect = connection.dialect.name
     if dialect == "sqlite":
         # The write lock is held for the whole migration, and undoes it as one when it fails.
+        usual = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
         connection.exec_driver_sql("PRAGMA busy_timeout = 60000")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # the store goes on over this connection, and with its own patience
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {usual}")
         try:
             yield
         except BaseException:
@@ -48,7 +52,11 @@ def _one_at_a_time(connection: sa.Connection) -> Iterator[None]:
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
     else:
         # MySQL commits every change of a table by itself; the migrations can be repeated.
-        connection.exec_driver_sql(f"SELECT GET_LOCK('profile_store', {_LOCK_SECONDS})")
+        waited = connection.exec_driver_sql(f"SELECT GET_LOCK('profile_store', {_LOCK_SECONDS})")
+        if waited.scalar_one() != 1:
+            raise CommandError(
+                "Another migration of the profile database does not end; look at it."
+            )
         try:
             yield
         finally:
@@ -87,9 +95,14 @@ if context.is_offline_mode():
 elif (given := context.config.attributes.get("connection")) is not None:
     run(given)
 else:
-    database = engine.create_engine(settings.load())
     try:
-        with database.connect() as made:
-            run(made)
-    finally:
-        database.dispose()
+        database = engine.create_engine(migrate.patient(settings.load()))
+        try:
+            with database.connect() as made:
+                run(made)
+        except sa.exc.DBAPIError as error:
+            raise engine.unreachable(error, database.url) from error
+        finally:
+            database.dispose()
+    except ProfileStoreError as error:
+        raise CommandError(str(error)) from error  # which Alembic shows as one line

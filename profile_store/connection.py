@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Iterator
 
@@ -38,6 +39,8 @@ class DatabaseConnection:
         self._config = config
         self._engine = engine.create_engine(config)
         self._connection: sa.Connection | None = None
+        self._process = os.getpid()
+        self._of_parent: sa.Connection | None = None
         self._down_until = 0.0
         self._down_reason: errors.StoreUnavailable | None = None
         self._clock_offset = 0.0
@@ -70,6 +73,7 @@ class DatabaseConnection:
             StoreUnavailable: when there is no reaching the database.
             SchemaOutdated: when its tables are not of this version.
         """
+        self._leave_to_parent()
         if self._connection is None:
             self.fail_fast()
             try:
@@ -88,6 +92,16 @@ class DatabaseConnection:
         elif time.monotonic() - self._clock_checked > CLOCK_CHECK_INTERVAL:
             self._check_clock(self._connection)
         return self._connection
+
+    def _leave_to_parent(self) -> None:
+        """After a fork, let the parent's connection be: two on one socket would mix up answers.
+
+        It is kept but never used, for closing it here would close it there.
+        """
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._of_parent, self._connection = self._connection, None
+            self._engine.dispose(close=False)
 
     def _connect(self) -> sa.Connection:
         try:
@@ -126,6 +140,7 @@ class DatabaseConnection:
 
     def drop(self) -> None:
         """Close the connection, whatever state it is in."""
+        self._leave_to_parent()
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(sa.exc.SQLAlchemyError, OSError):

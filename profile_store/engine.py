@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from profile_store import errors, settings
+from profile_store.endpoints import SECTION
 
 _MILLISECONDS = 1000  # what PostgreSQL counts its timeouts in
 
@@ -29,13 +30,13 @@ def create_engine(config: settings.StoreSettings) -> sa.Engine:
             hide_parameters=True,
             connect_args=_connect_args(url, config),
         )
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # also psycopg's without its libpq
         raise settings.missing_driver(url) from error
-    except (sa.exc.ArgumentError, TypeError) as error:
+    except (sa.exc.ArgumentError, TypeError, ValueError) as error:
         raise errors.InvalidSettings(
-            f"{settings.SECTION}: the database's settings do not fit together; "
-            "see docs/settings.md."
+            f"{SECTION}: the database's settings do not fit together; see docs/settings.md."
         ) from error
+    sa.event.listen(engine, "do_connect", _connect)
     sa.event.listen(engine, "connect", _preparation(url.get_backend_name(), config))
     return engine
 
@@ -46,6 +47,24 @@ def create_engine(config: settings.StoreSettings) -> sa.Engine:
 _INDEXES_ONLY = """
     SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'enable_seqscan'
 """
+
+
+def _connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+    """Connect as SQLAlchemy would, and name the setting when the driver knows no such option."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except TypeError as error:
+        raise errors.InvalidSettings(
+            f"{SECTION}.query: the driver for {dialect.name} takes no such option; correct it."
+        ) from error
+
+
+def address(url: sa.URL) -> str:
+    """Return a database's URL to show: without its password, and without options.
+
+    Options may hold another password, such as `sslpassword`.
+    """
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _in_memory(url: sa.URL) -> bool:
@@ -124,9 +143,9 @@ def unreachable(error: sa.exc.DBAPIError, url: sa.URL) -> errors.StoreUnavailabl
     """Return the error for a database that cannot be connected to; it never tells the password."""
     reason = str(error.orig).strip().splitlines()
     return errors.StoreUnavailable(
-        f"The profile database {url.render_as_string(hide_password=True)} cannot be reached: "
+        f"The profile database {address(url)} cannot be reached: "
         f"{reason[0] if reason else error_name(error)}. Conversations go on without profiles; "
-        f"see {settings.SECTION} in endpoints.yml."
+        f"see {SECTION} in endpoints.yml."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 UPGRADE_COMMAND = "coexist db upgrade"
+
+_alembic = threading.Lock()  # Alembic's context is one a process
+
+PATIENCE = 900.0
+"""Seconds that a statement of a migration may take; an action's limit is far too short for it."""
 
 
 def script_location() -> Path:
@@ -59,21 +65,74 @@ def check(connection: sa.Connection) -> None:
         raise errors.SchemaOutdated(
             f"The profile database has no tables yet; run: {UPGRADE_COMMAND}"
         )
+    if found not in _known():
+        raise _unknown(found)
     raise errors.SchemaOutdated(
         f"The profile database is at version {found}, this package needs {schema.REVISION}; "
-        f"run: {UPGRADE_COMMAND} (or install the release that wrote version {found})."
+        f"run: {UPGRADE_COMMAND}"
+    )
+
+
+def _known() -> list[str]:
+    """Return the versions that this package has migrations for, the oldest first."""
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return [script.revision for script in scripts.walk_revisions()][::-1]
+
+
+def _unknown(found: str) -> errors.SchemaOutdated:
+    return errors.SchemaOutdated(
+        f"The profile database is at version {found}, which this package does not know (its own "
+        f"is {schema.REVISION}); install the release that wrote version {found} or a newer one, "
+        f"then run: {UPGRADE_COMMAND}"
     )
 
 
 def upgrade_connection(connection: sa.Connection, target: str = "head") -> None:
-    """Bring a database to a version; does nothing, fast, when it is there already."""
+    """Bring a database to a version; does nothing, fast, when it is there already.
+
+    Raises:
+        SchemaOutdated: when it is at a version that this package does not know.
+        InvalidSettings: when there is no such version to go to.
+    """
     if target == "head" and revision(connection) == schema.REVISION:
         return
-    with _quiet():
+    with _explained(connection, target):
         from alembic import command
 
         command.upgrade(alembic_config(connection), target)
     logger.info("The profile database is at version %s now.", revision(connection))
+
+
+def downgrade_connection(connection: sa.Connection, target: str) -> None:
+    """Take a database back to a version; `base` deletes everything.
+
+    Raises:
+        As `upgrade_connection` does.
+    """
+    with _explained(connection, target):
+        from alembic import command
+
+        command.downgrade(alembic_config(connection), target)
+
+
+@contextlib.contextmanager
+def _explained(connection: sa.Connection, target: str) -> Iterator[None]:
+    """Say what to do where Alembic would only fail, and keep the log free of its set-up."""
+    from alembic.util import CommandError
+
+    known, found = _known(), revision(connection)
+    if found is not None and found not in known:
+        raise _unknown(found)
+    with _alembic, _quiet():
+        try:
+            yield
+        except CommandError as error:
+            raise errors.InvalidSettings(
+                f"The profile database cannot go from version {found or 'base'} to {target!r}; "
+                f"the versions are: base, {', '.join(known)}."
+            ) from error
 
 
 @contextlib.contextmanager
@@ -88,22 +147,15 @@ def _quiet() -> Iterator[None]:
         alembic_logger.setLevel(before)
 
 
-def downgrade_connection(connection: sa.Connection, target: str) -> None:
-    """Take a database back to a version; `base` deletes everything."""
-    with _quiet():
-        from alembic import command
-
-        command.downgrade(alembic_config(connection), target)
-
-
 def upgrade(config: settings.StoreSettings, target: str = "head") -> str:
     """Bring the database that some settings name to a version, and return the one it has.
 
     Raises:
         StoreUnavailable: when the database cannot be reached.
-        InvalidSettings: when the settings name none.
+        SchemaOutdated: when it is at a version that this package does not know.
+        InvalidSettings: when the settings name none, or there is no such version.
     """
-    with _connected(config) as connection:
+    with _connected(patient(config)) as connection:
         upgrade_connection(connection, target)
         return revision(connection) or "base"
 
@@ -114,9 +166,20 @@ def downgrade(config: settings.StoreSettings, target: str) -> str:
     Raises:
         As `upgrade` does.
     """
-    with _connected(config) as connection:
+    with _connected(patient(config)) as connection:
         downgrade_connection(connection, target)
         return revision(connection) or "base"
+
+
+def patient(config: settings.StoreSettings) -> settings.StoreSettings:
+    """Return settings under which a statement may take as long as a migration does.
+
+    PyMySQL gives up reading after `timeout` seconds, in mid-migration or while another's runs.
+    SQLite has no such limit, only one for the wait for a lock.
+    """
+    if config.sqlalchemy_url().get_backend_name() == "sqlite":
+        return config
+    return config.model_copy(update={"timeout": PATIENCE})
 
 
 def check_at_start(config: settings.StoreSettings, *, migrate_sqlite: bool = True) -> None:

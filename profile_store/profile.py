@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,11 +14,23 @@ MAX_NAMESPACE = 64
 MAX_USER_ID = 255
 MAX_SLOT_NAME = 255
 
+MAX_SYSTEM = 16
+MAX_SOURCE = 255
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
 NEVER = 0.0
 """The `written_at` of a slot that was never written, in seconds: older than any write."""
 
 
-def _check_key_part(what: str, text: object, longest: int) -> None:
+def check_key_part(what: str, text: object, longest: int) -> None:
+    """Return when a text can be part of a key on every database.
+
+    Raises:
+        InvalidKey: when it is empty or too long, or holds a NUL or an unpaired surrogate.
+    """
     if not isinstance(text, str) or not text:
         raise errors.InvalidKey(f"The {what} is empty or not text; give every profile one.")
     if len(text) > longest:
@@ -26,7 +39,7 @@ def _check_key_part(what: str, text: object, longest: int) -> None:
             "use a shorter id, for instance a hash of it."
         )
     # PostgreSQL keeps no NUL in text, and no database keeps half of a surrogate pair.
-    if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
+    if "\0" in text or (not text.isascii() and _SURROGATE.search(text)):
         raise errors.InvalidKey(
             f"The {what} holds a NUL or half a surrogate pair, which databases cannot keep; "
             "remove it before it reaches Rasa."
@@ -45,8 +58,8 @@ class ProfileKey(msgspec.Struct, frozen=True, order=True):
     user_id: str
 
     def __post_init__(self) -> None:
-        _check_key_part("namespace", self.namespace, MAX_NAMESPACE)
-        _check_key_part("user id", self.user_id, MAX_USER_ID)
+        check_key_part("namespace", self.namespace, MAX_NAMESPACE)
+        check_key_part("user id", self.user_id, MAX_USER_ID)
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -55,6 +68,21 @@ class Source(msgspec.Struct, frozen=True):
     system: str | None = None
     action: str | None = None
     conversation: str | None = None
+
+    def keepable(self) -> Source:
+        """Return it as every database can keep it: a source that is odd loses no write."""
+        system = _cut(self.system, MAX_SYSTEM)
+        action = _cut(self.action, MAX_SOURCE)
+        conversation = _cut(self.conversation, MAX_SOURCE)
+        if system is self.system and action is self.action and conversation is self.conversation:
+            return self
+        return Source(system, action, conversation)
+
+
+def _cut(text: str | None, longest: int) -> str | None:
+    if text is None or (len(text) <= longest and text.isascii() and "\0" not in text):
+        return text
+    return _UNKEEPABLE.sub(_REPLACEMENT, text[:longest])
 
 
 UNKNOWN_SOURCE = Source()

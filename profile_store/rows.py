@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from profile_store import statements, values
+from profile_store import statements, upserts, values
+from profile_store.prepared import prepare
 from profile_store.profile import (
     NEVER,
     UNKNOWN_SOURCE,
@@ -18,47 +19,53 @@ from profile_store.profile import (
     Source,
 )
 
+News = Mapping[ProfileKey, Mapping[str, SlotState]]
+"""The states that some profiles are to have."""
+
 
 def read_profiles(
     connection: sa.Connection, keys: Collection[ProfileKey]
 ) -> dict[ProfileKey, Profile]:
     """Return the profiles of some keys, empty ones for users who are not known."""
     dialect = connection.dialect.name
+    read = prepare(statements.read_profiles, connection.dialect)
     profiles = {}
+    sources: dict[tuple[str | None, ...], Source] = {}
     for namespace, users in statements.by_namespace(keys).items():
-        found: dict[str, dict[str, SlotState]] = {}
+        found: dict[str, dict[str, SlotState]] = {user: {} for user in users}
         erased: dict[str, float] = {}
-        result = connection.execute(
-            statements.read_profiles(dialect),
+        fetched = read.fetch(
+            connection,
             {"namespace": namespace, "users": statements.users_parameter(dialect, users)},
         )
-        for (
-            user,
-            erased_at,
-            slot,
-            value,
-            written_at,
-            is_erased,
-            released_at,
-            system,
-            action,
-            conversation,
-        ) in result:
+        if dialect in {"mysql", "mariadb"}:
+            fetched = [_text(row) for row in fetched]
+        for row in fetched:
+            user, slot = row[0], row[2]
             if slot is None:
-                erased[user] = erased_at
+                erased[user] = row[1]
                 continue
-            found.setdefault(user, {})[slot] = SlotState(
-                bytes(value),
-                written_at,
-                bool(is_erased),
-                released_at,
-                Source(system, action, conversation),
-            )
-        for user in users:
-            profiles[ProfileKey(namespace, user)] = Profile(
-                found.get(user), erased.get(user, NEVER)
-            )
+            origin = row[7:]
+            source = sources.get(origin)
+            if source is None:
+                source = sources[origin] = Source(*origin)
+            # value, written_at, erased, released_at
+            found[user][slot] = SlotState(row[3], row[4], bool(row[5]), row[6], source)
+        for user, states in found.items():
+            profiles[ProfileKey(namespace, user)] = Profile(states, erased.get(user, NEVER))
     return profiles
+
+
+_VALUE = 3
+"""The place of a slot's value in a row of `read_profiles`: bytes that stay bytes."""
+
+
+def _text(row: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a row with its keys as text: MySQL keeps their bytes."""
+    return tuple(
+        item.decode() if isinstance(item, bytes) and index != _VALUE else item
+        for index, item in enumerate(row)
+    )
 
 
 def read_history(
@@ -78,63 +85,86 @@ def read_history(
 
 def lock(connection: sa.Connection, keys: Iterable[ProfileKey], erased_at: float = NEVER) -> None:
     """Make sure of the profiles' rows and lock them, in order, so that no two writers deadlock."""
-    _insert(
-        connection,
-        statements.lock_profile,
-        [
-            {"namespace": key.namespace, "user_id": key.user_id, "erased_at": erased_at}
-            for key in sorted(keys)
-        ],
-    )
+    rows = [(key.namespace, key.user_id, erased_at) for key in sorted(keys)]
+    _insert(connection, upserts.lock_profile, upserts.PROFILE_COLUMNS, rows)
 
 
-def _insert(
-    connection: sa.Connection, statement: Callable[[str], Any], rows: list[dict[str, Any]]
-) -> None:
-    if rows:
-        dialect = connection.dialect.name
-        connection.execute(statement(dialect), statements.rows_parameter(dialect, rows))
-
-
-def write(connection: sa.Connection, news: Mapping[ProfileKey, Mapping[str, SlotState]]) -> None:
+def write(connection: sa.Connection, news: News) -> None:
     """Write states, and into the history those that are a new value; the profiles are locked."""
-    states = []
-    past = []
-    for key, changed in sorted(news.items()):
-        for slot, state in sorted(changed.items()):
-            row = _row(key, slot, state.encoded, state.written_at, state.source)
-            states.append({**row, "erased": state.erased, "released_at": state.released_at})
-            if state.held:
-                past.append(row)
-    _insert(connection, statements.write_slot, states)
-    _insert(connection, statements.write_history, past)
+    states, past = _written(news)
+    _insert(connection, upserts.write_slot, upserts.SLOT_COLUMNS, states)
+    _insert(connection, upserts.write_history, upserts.HISTORY_COLUMNS, past)
+
+
+def write_everything(connection: sa.Connection, news: News) -> None:
+    """Lock the profiles and write, in one statement of PostgreSQL's."""
+    profiles = [(key.namespace, key.user_id, NEVER) for key in sorted(news)]
+    states, _ = _written(news)
+    prepare(upserts.write_everything, connection.dialect).run(
+        connection,
+        {
+            **_lists(upserts.PROFILE_COLUMNS, profiles, upserts.PROFILES_PREFIX),
+            **_lists(upserts.SLOT_COLUMNS, states),
+        },
+    )
 
 
 def write_history(connection: sa.Connection, key: ProfileKey, writes: Iterable[SlotWrite]) -> None:
     """Put writes into a profile's history that are not there yet."""
     past = [
-        _row(key, write.slot, values.encode(write.value), write.written_at, write.source)
+        (key.namespace, key.user_id, write.slot, write.written_at, values.encode(write.value),
+         *_origin(write.source))
         for write in writes
-    ]
-    _insert(connection, statements.write_history, past)
+    ]  # fmt: skip
+    _insert(connection, upserts.write_history, upserts.HISTORY_COLUMNS, past)
 
 
-def _row(
-    key: ProfileKey, slot: str, encoded: bytes, written_at: float, source: Source
-) -> dict[str, Any]:
-    return {
-        "namespace": key.namespace,
-        "user_id": key.user_id,
-        "slot": slot,
-        "value": encoded,
-        "written_at": written_at,
-        "system": source.system,
-        "action": source.action,
-        "conversation": source.conversation,
-    }
+def _insert(
+    connection: sa.Connection,
+    statement: Callable[[str], Any],
+    columns: Sequence[str],
+    rows: list[tuple[Any, ...]],
+) -> None:
+    if not rows:
+        return
+    prepared = prepare(statement, connection.dialect)
+    if connection.dialect.name == "postgresql":
+        prepared.run(connection, _lists(columns, rows))
+    else:
+        prepared.run_many(connection, columns, rows)
 
 
-def erase_slots(connection: sa.Connection, key: ProfileKey, erasures: Mapping[str, float]) -> None:
+def _lists(
+    columns: Sequence[str], rows: list[tuple[Any, ...]], prefix: str = ""
+) -> dict[str, list[Any]]:
+    lists = zip(*rows, strict=True)
+    return {prefix + column: list(items) for column, items in zip(columns, lists, strict=True)}
+
+
+def _written(news: News) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Return states as rows of the slots' table, and new values as rows of the history's."""
+    states = []
+    past = []
+    for key, changed in sorted(news.items()):
+        for slot, state in sorted(changed.items()):
+            named = (key.namespace, key.user_id, slot, state.written_at)
+            content = (state.encoded, *_origin(state.source))
+            states.append((*named, state.erased, state.released_at, *content))
+            if state.held:
+                past.append((*named, *content))
+    return states, past
+
+
+def _origin(source: Source) -> tuple[str | None, str | None, str | None]:
+    return source.system, source.action, source.conversation
+
+
+def erase_slots(
+    connection: sa.Connection,
+    key: ProfileKey,
+    erasures: Mapping[str, float],
+    source: Source = UNKNOWN_SOURCE,
+) -> None:
     """Put tombstones in the place of slots that are not newer, and delete their history."""
     if not erasures:
         return
@@ -142,7 +172,7 @@ def erase_slots(connection: sa.Connection, key: ProfileKey, erasures: Mapping[st
         connection,
         {
             key: {
-                slot: SlotState(written_at=at, erased=True, source=UNKNOWN_SOURCE)
+                slot: SlotState(written_at=at, erased=True, source=source)
                 for slot, at in erasures.items()
             }
         },

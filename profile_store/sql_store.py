@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
-from profile_store import errors, merge, migrate, rows, settings, values
+from profile_store import (
+    committing,
+    erasure,
+    errors,
+    export,
+    limits,
+    linking,
+    merge,
+    migrate,
+    rows,
+    settings,
+    values,
+)
 from profile_store.batching import Batcher, Call
-from profile_store.connection import DatabaseConnection, is_transient, transaction
+from profile_store.connection import DatabaseConnection, is_transient
 from profile_store.profile import (
+    MAX_SLOT_NAME,
+    NEVER,
     Outcome,
     Profile,
     ProfileKey,
@@ -20,6 +35,7 @@ from profile_store.profile import (
     Release,
     SlotState,
     SlotWrite,
+    check_key_part,
 )
 from profile_store.store import ProfileStore
 
@@ -82,26 +98,35 @@ class SQLProfileStore(ProfileStore):
         return outcome
 
     async def forget(
-        self, key: ProfileKey, slots: Collection[str] | None = None, *, at: float
+        self,
+        key: ProfileKey,
+        slots: Collection[str] | None = None,
+        *,
+        at: float,
+        clock: float | None = None,
     ) -> Receipt:
-        at = min(at, self._database.now() + CLOCK_TOLERANCE)
+        at = min(at - self._ahead(clock), self._database.now() + CLOCK_TOLERANCE)
         named = None if slots is None else frozenset(slots)
-        return await self._task(lambda connection: _forget(connection, key, named, at))
+        for slot in named or ():
+            check_key_part("slot's name", slot, MAX_SLOT_NAME)
+        return await self._task(lambda connection: erasure.forget(connection, key, named, at))
 
     async def link(self, source: ProfileKey, target: ProfileKey) -> Profile:
         if source == target:
             return await self.fetch(target)
         return await self._task(
-            lambda connection: _link(connection, source, target, self._config.max_slots)
+            lambda connection: linking.link(connection, source, target, self._config.max_slots)
         )
 
     async def history(
         self, key: ProfileKey, slot: str | None = None, *, limit: int | None = 100
     ) -> list[SlotWrite]:
+        if slot is not None:
+            check_key_part("slot's name", slot, MAX_SLOT_NAME)
         return await self._task(lambda connection: rows.read_history(connection, key, slot, limit))
 
     async def export(self, key: ProfileKey) -> dict[str, Any]:
-        return await self._task(lambda connection: _export(connection, key))
+        return await self._task(lambda connection: export.export(connection, key))
 
     async def health(self) -> None:
         await self._task(migrate.check)
@@ -115,6 +140,18 @@ class SQLProfileStore(ProfileStore):
         answer: Answer = await self._batcher.submit(_Task(run))
         return answer
 
+    def _ahead(self, clock: float | None) -> float:
+        """Return by how many seconds a writer's clock must be set back: 0 for one that is right."""
+        ahead = 0.0 if clock is None else clock - self._database.now()
+        if not ahead > CLOCK_TOLERANCE:
+            return 0.0
+        logger.warning(
+            "A writer's clock is %.0f seconds ahead of the database's; its times are set back. "
+            "Look at the clocks.",
+            ahead,
+        )
+        return ahead
+
     def _news(
         self,
         writes: Iterable[SlotWrite],
@@ -124,20 +161,14 @@ class SQLProfileStore(ProfileStore):
     ) -> News:
         """Return writes and releases as states to merge, times set right, and note the refused."""
         now = self._database.now()
-        fast = clock is not None and clock - now > CLOCK_TOLERANCE
-        shift = clock - now if clock is not None and fast else 0.0
+        shift = self._ahead(clock)
         latest = now + CLOCK_TOLERANCE
-        if fast:
-            logger.warning(
-                "A writer's clock is %.0f seconds ahead of the database's; its times are set back. "
-                "Look at the clocks.",
-                shift,
-            )
         news: dict[str, SlotState] = {}
         for write in writes:
             try:
+                _check(write.slot, write.written_at)
                 encoded = values.encode(write.value)
-            except errors.InvalidValue as error:
+            except (errors.InvalidKey, errors.InvalidValue) as error:
                 refused[write.slot] = str(error)
                 continue
             if len(encoded) > self._config.max_value_bytes:
@@ -155,9 +186,14 @@ class SQLProfileStore(ProfileStore):
                     written_at - now,
                 )
                 written_at = latest
-            state = SlotState(encoded, written_at, source=write.source)
+            state = SlotState(encoded, written_at, source=write.source.keepable())
             news[write.slot] = merge.merge(news[write.slot], state) if write.slot in news else state
         for release in releases:
+            try:
+                _check(release.slot, release.released_at)
+            except (errors.InvalidKey, errors.InvalidValue) as error:
+                refused[release.slot] = str(error)
+                continue
             state = SlotState(released_at=min(release.released_at - shift, latest))
             before = news.get(release.slot)
             news[release.slot] = state if before is None else merge.merge(before, state)
@@ -192,6 +228,12 @@ class SQLProfileStore(ProfileStore):
                 failure.__cause__ = error
             except errors.ProfileStoreError as error:
                 failure = error
+            except Exception as error:  # noqa: BLE001 - a driver's refusal, under any name
+                failure = errors.StatementFailed(
+                    f"A statement could not be made ({type(error).__name__}); "
+                    "it and no other is undone."
+                )
+                failure.__cause__ = error
             else:
                 return True
             for call in calls:
@@ -201,25 +243,18 @@ class SQLProfileStore(ProfileStore):
 
     def _serve_syncs(self, connection: sa.Connection, calls: Sequence[Call[Any]]) -> None:
         requests: list[_Sync] = [call.request for call in calls]
-        profiles = rows.read_profiles(connection, {request.key for request in requests})
-        changed = self._merge(profiles, requests)
-        if changed:
-            with transaction(connection):
-                # Under the lock once more: what others wrote or erased meanwhile is seen here,
-                # so nothing erased can slip into the history.
-                rows.lock(connection, changed)
-                current = rows.read_profiles(connection, changed)
-                news = {key: merge.changes(current[key], changed[key]) for key in changed}
-                rows.write(connection, news)
-            for key, states in news.items():
-                profiles[key] = merge.merge_profile(current[key], states)
+        keys = {request.key for request in requests}
+        if any(request.news for request in requests):
+            profiles = committing.read_and_write(
+                connection, keys, lambda read: self._merge(read, requests)
+            )
+        else:
+            profiles = rows.read_profiles(connection, keys)
         for call, request in zip(calls, requests, strict=True):
             call.answer = Outcome(profiles[request.key], request.refused)
 
-    def _merge(
-        self, profiles: dict[ProfileKey, Profile], requests: Iterable[_Sync]
-    ) -> Mapping[ProfileKey, News]:
-        """Return what the requests change in the profiles, within the limit of slots."""
+    def _merge(self, profiles: dict[ProfileKey, Profile], requests: Iterable[_Sync]) -> rows.News:
+        """Merge the requests into the profiles, within the limit of slots; return what changed."""
         changed: dict[ProfileKey, dict[str, SlotState]] = {}
         for request in requests:
             if not request.news:
@@ -228,113 +263,18 @@ class SQLProfileStore(ProfileStore):
             news = merge.changes(profile, request.news)
             if not news:
                 continue
-            news = within_limit(profile, news, self._config.max_slots, request.refused)
-            profiles[request.key] = merge.merge_profile(profile, news)
+            news = limits.within_limit(profile, news, self._config.max_slots, request.refused)
+            profiles[request.key] = Profile({**profile.states, **news}, profile.erased_at)
             changed.setdefault(request.key, {}).update(news)
         return changed
 
 
-def within_limit(
-    profile: Profile, news: News, max_slots: int, refused: dict[str, str]
-) -> dict[str, SlotState]:
-    """Return the news without the new slots that a full profile cannot take, and note those."""
-    room = max_slots - len(profile.states)
-    accepted = {}
-    for slot, state in news.items():
-        if slot not in profile.states:
-            if room <= 0:
-                refused[slot] = (
-                    f"The profile holds {len(profile.states)} slots already, at most {max_slots} "
-                    "are kept (profile_store.max_slots)."
-                )
-                continue
-            room -= 1
-        accepted[slot] = state
-    return accepted
+def _check(slot: str, at: float) -> None:
+    check_key_part("slot's name", slot, MAX_SLOT_NAME)
+    if not NEVER < at < math.inf:
+        raise errors.InvalidValue("The time is not a number of seconds since 1970; correct it.")
 
 
 def _serve_task(connection: sa.Connection, calls: Sequence[Call[Any]]) -> None:
     for call in calls:
         call.answer = call.request.run(connection)
-
-
-def _forget(
-    connection: sa.Connection, key: ProfileKey, named: frozenset[str] | None, at: float
-) -> Receipt:
-    with transaction(connection):
-        rows.lock(connection, [key])
-        profile = rows.read_profiles(connection, [key])[key]
-        covered = profile.states if named is None else named
-        # All that is stored goes, also what a clock ahead of the caller's has written.
-        at = max([at, *(profile.state(slot).written_at for slot in covered)])
-        if named is None:
-            rows.erase_profile(connection, key, at)
-        else:
-            rows.erase_slots(connection, key, dict.fromkeys(sorted(named), at))
-    return Receipt(key, tuple(sorted(slot for slot in covered if profile.state(slot).held)), at)
-
-
-def _link(
-    connection: sa.Connection, source: ProfileKey, target: ProfileKey, max_slots: int
-) -> Profile:
-    copied = rows.read_profiles(connection, [source])[source]
-    held = {slot: state for slot, state in copied.states.items() if state.held}
-    past = rows.read_history(connection, source, None, None) if held else []
-    with transaction(connection):
-        rows.lock(connection, [target])
-        profile = rows.read_profiles(connection, [target])[target]
-        news = within_limit(profile, merge.changes(profile, held), max_slots, {})
-        if news:
-            rows.write(connection, {target: news})
-        rows.write_history(
-            connection,
-            target,
-            [
-                write
-                for write in past
-                if write.written_at > profile.erased_at and not _erased(profile, write)
-            ],
-        )
-        profile = merge.merge_profile(profile, news)
-    if held:
-        # A second transaction, so that the two users' rows may lie on two machines. Only what
-        # was copied is erased: a write that came between stays for the next link.
-        with transaction(connection):
-            rows.lock(connection, [source])
-            rows.erase_slots(
-                connection, source, {slot: state.written_at for slot, state in held.items()}
-            )
-    return profile
-
-
-def _erased(profile: Profile, write: SlotWrite) -> bool:
-    state = profile.state(write.slot)
-    return state.erased and write.written_at <= state.written_at
-
-
-def _export(connection: sa.Connection, key: ProfileKey) -> dict[str, Any]:
-    profile = rows.read_profiles(connection, [key])[key]
-    return {
-        "namespace": key.namespace,
-        "user_id": key.user_id,
-        "erased_at": profile.erased_at or None,
-        "slots": {
-            slot: {
-                "value": state.value,
-                "written_at": state.written_at or None,
-                "released_at": state.released_at or None,
-                "erased": state.erased,
-                **msgspec.structs.asdict(state.source),
-            }
-            for slot, state in sorted(profile.states.items())
-        },
-        "history": [
-            {
-                "slot": write.slot,
-                "value": write.value,
-                "written_at": write.written_at,
-                **msgspec.structs.asdict(write.source),
-            }
-            for write in rows.read_history(connection, key, None, None)
-        ],
-    }

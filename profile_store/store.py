@@ -53,12 +53,18 @@ class ProfileStore(abc.ABC):
 
     @abc.abstractmethod
     async def forget(
-        self, key: ProfileKey, slots: Collection[str] | None = None, *, at: float
+        self,
+        key: ProfileKey,
+        slots: Collection[str] | None = None,
+        *,
+        at: float,
+        clock: float | None = None,
     ) -> Receipt:
         """Erase slots, or the whole profile, with their history; tombstones stay.
 
-        `at` is in seconds on the writer's clock. All that is stored goes, even what claims to be
-        newer; writes that arrive later count again when they are newer than the erasure.
+        `at` is in seconds on the writer's clock, and `clock` what that showed last, as in `sync`.
+        All that is stored goes, even what claims to be newer; writes that arrive later count again
+        when they are newer than the erasure.
         """
 
     @abc.abstractmethod

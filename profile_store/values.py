@@ -29,6 +29,10 @@ def encode(value: object) -> bytes:
         _check(value, MAX_DEPTH)
     try:
         return _encoder.encode(value)
+    except TypeError as error:
+        raise errors.InvalidValue(
+            f"A {kind.__name__} is not a JSON value; convert it to a plain number."
+        ) from error
     except UnicodeEncodeError:
         # half a surrogate pair, as Rasa's JSON may carry: only an escape can spell it
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")

@@ -75,7 +75,7 @@ def test_a_slot_is_back_after_a_restart(
     talk.say("/restart")
     talk.say("/greet")
 
-    assert talk.count("restart") == 1
+    assert talk.count("user") == 1, "Rasa forgot what was said before"
     assert talk.slots["customer_name"] == "Ann"
 
 
@@ -151,7 +151,7 @@ def test_a_conversation_brings_what_it_said_to_the_user_it_turns_out_to_be_with(
         ("customer_name", "introduce_self", "customer_name", "Ann", "Anna"),
         ("savings_goal", "set_savings_goal", "money", "500", "800"),
     ],
-    ids=["before profile_sync in the alphabet", "after profile_sync in the alphabet"],
+    ids=["before profile_sync in the domain", "after profile_sync in the domain"],
 )
 def test_a_value_just_said_wins_over_the_profile_in_the_same_turn(
     rasa: RasaServer,
@@ -163,8 +163,8 @@ def test_a_value_just_said_wins_over_the_profile_in_the_same_turn(
     old: str,
     new: str,
 ) -> None:
-    # Rasa extracts slots in the order of their names, and the every-turn action at its own
-    # slot's place: an old value in its answer would come after the new one of earlier slots.
+    # Rasa extracts slots in the order of the domain, and the every-turn action at its own slot's
+    # place: an old value in its answer would come after the new one of earlier slots.
     serve_actions()
     rasa.conversation(user).say(f"/{intent}", **{entity: old})
     elsewhere = rasa.conversation(user)
@@ -223,9 +223,10 @@ def test_no_action_call_failed_or_was_refused(
     rasa: RasaServer, serve_actions: ServeActions, user: str
 ) -> None:
     server = serve_actions()
+    before = len(rasa.log)
     talk = rasa.conversation(user)
     for intent in ("greet", "check_balance", "forget_me", "greet"):
         talk.say(f"/{intent}")
 
     assert "Traceback" not in server.log
-    assert "Failed to execute custom action" not in rasa.log
+    assert "Failed to execute custom action" not in rasa.log[before:]

@@ -1,0 +1,1 @@
+"""Measures the action server against the bare SDK, on one machine and in one run."""

@@ -1,0 +1,182 @@
+"""Writes the generated parts of the documentation: settings, commands and public names.
+
+`python docs/generate.py` rewrites what stands between the markers; with `--check` it changes
+nothing, and fails when something is stale.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import annotated_types
+import pydantic
+import typer.main
+from pydantic.fields import FieldInfo
+
+from coexistence.cli import app
+from coexistence.settings import Settings
+from profile_store.endpoints import ENDPOINTS_VARIABLE
+from profile_store.settings import ENV_PREFIX
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def settings() -> str:
+    """Return every setting, with its variable, its default and its limits."""
+
+    def rows() -> Iterator[tuple[str, ...]]:
+        for name, field in Settings.model_fields.items():
+            variable = f"`{ENV_PREFIX}{name.upper()}`"
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, pydantic.BaseModel):
+                for inner_name, inner_field in inner.model_fields.items():
+                    yield setting(f"{name}.{inner_name}", f"in {variable}", inner_field)
+            else:
+                yield setting(name, variable, field)
+        yield (
+            "",
+            f"`{ENDPOINTS_VARIABLE}`",
+            "`endpoints.yml`",
+            "",
+            "The file that the settings are read from; wins over `--endpoints`.",
+        )
+
+    return table(("setting", "variable", "default", "limits", "is"), rows())
+
+
+def setting(name: str, variable: str, field: FieldInfo) -> tuple[str, ...]:
+    """Return one setting's row."""
+    default = field.get_default(call_default_factory=True)
+    shown = "" if default in (None, [], {}) else f"`{_plain(default)}`"
+    return f"`{name}`", variable, shown, _limits(field), field.description or ""
+
+
+def _plain(default: Any) -> str:
+    return f"[{', '.join(default)}]" if isinstance(default, list) else str(default)
+
+
+def _limits(field: FieldInfo) -> str:
+    words = []
+    for limit in field.metadata:
+        if isinstance(limit, annotated_types.Gt):
+            words.append(f"above {limit.gt}")
+        elif isinstance(limit, annotated_types.Ge):
+            words.append(f"from {limit.ge}")
+        elif isinstance(limit, annotated_types.Le):
+            words.append(f"up to {limit.le}")
+        elif isinstance(limit, annotated_types.MinLen):
+            words.append(f"at least {limit.min_length}")
+        elif isinstance(limit, annotated_types.MaxLen):
+            words.append(f"at most {limit.max_length} characters")
+    return ", ".join(words)
+
+
+def commands() -> str:
+    """Return every command of `coexist`, with what it takes."""
+    return "\n\n".join(_described("coexist", typer.main.get_command(app)))
+
+
+def _described(path: str, command: Any) -> Iterator[str]:
+    inner = getattr(command, "commands", None)
+    if inner:
+        for name in inner:
+            yield from _described(f"{path} {name}", inner[name])
+        return
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    options = [
+        param
+        for param in command.params
+        if param.param_type_name == "option" and param.name != "help"
+    ]
+    usage = [path, *(_metavar(argument) for argument in arguments)]
+    yield f"## `{' '.join(usage)}`"
+    yield inspect.cleandoc(command.help or "")
+    if arguments or options:
+        yield table(
+            ("takes", "default", "is"),
+            (
+                (f"`{_written(param)}`", _default(param), param.help or "")
+                for param in [*arguments, *options]
+            ),
+        )
+
+
+def _metavar(argument: Any) -> str:
+    name = argument.name.upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _written(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return str(param.name.upper())
+    return ", ".join(param.opts) if param.is_flag else f"{param.opts[-1]} {param.name.upper()}"
+
+
+def _default(param: Any) -> str:
+    default = param.default
+    # Click 8.3 has a value of its own for "not given"
+    known = isinstance(default, str | int | float) and not isinstance(default, bool)
+    return f"`{default}`" if known else ""
+
+
+def names(package: str) -> Callable[[], str]:
+    """Return what lists a package's public names with the first line of their docstrings."""
+
+    def listed() -> str:
+        module = importlib.import_module(package)
+        return table(
+            ("name", "is"),
+            (
+                (f"`{name}`", (inspect.getdoc(getattr(module, name)) or "").partition("\n")[0])
+                for name in module.__all__
+            ),
+        )
+
+    return listed
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "commands": commands,
+    "coexistence": names("coexistence"),
+    "profile_store": names("profile_store"),
+}
+_PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def current(page: str) -> str:
+    """Return a page with its generated parts as they should be."""
+    return _PART.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]()}\n\n{part[3]}", page)
+
+
+def main(arguments: list[str]) -> str | None:
+    """Rewrite the pages, or name those that are stale."""
+    stale = []
+    for path in sorted(FOLDER.glob("*.md")):
+        page = path.read_text(encoding="utf-8")
+        wanted = current(page)
+        if wanted == page:
+            continue
+        if "--check" in arguments:
+            stale.append(path.name)
+        else:
+            path.write_text(wanted, encoding="utf-8")
+    if stale:
+        return f"stale: {', '.join(stale)}; run: python docs/generate.py"
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

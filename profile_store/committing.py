@@ -1,0 +1,91 @@
+"""Reading profiles and writing what changes in them, each database in its cheapest safe way.
+
+Between the read and the write another process may have written or erased. Slots are safe, for the
+upsert itself keeps the newest; but nothing that was erased meanwhile may get into the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import sqlalchemy as sa
+
+from profile_store import merge, rows
+from profile_store.connection import transaction
+from profile_store.profile import Profile, ProfileKey
+
+Profiles = dict[ProfileKey, Profile]
+
+
+def read_and_write(
+    connection: sa.Connection,
+    keys: Collection[ProfileKey],
+    changes: Callable[[Profiles], rows.News],
+) -> Profiles:
+    """Return profiles after writing what `changes` finds to change; it merges it into them, too."""
+    write = {"sqlite": _on_sqlite, "postgresql": _on_postgresql}.get(
+        connection.dialect.name, _on_others
+    )
+    return write(connection, keys, changes)
+
+
+def _on_sqlite(
+    connection: sa.Connection,
+    keys: Collection[ProfileKey],
+    changes: Callable[[Profiles], rows.News],
+) -> Profiles:
+    """Take the one write lock, and read again only when another connection has committed."""
+    version = _data_version(connection)
+    profiles = rows.read_profiles(connection, keys)
+    new = [key for key in keys if not profiles[key].states]
+    changed = changes(profiles)
+    if changed:
+        with transaction(connection):
+            if _data_version(connection) == version:
+                rows.lock(connection, [key for key in new if key in changed])
+                rows.write(connection, changed)
+            else:
+                _write_again(connection, profiles, changed)
+    return profiles
+
+
+def _data_version(connection: sa.Connection) -> int:
+    version: int = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+    return version
+
+
+def _on_postgresql(
+    connection: sa.Connection,
+    keys: Collection[ProfileKey],
+    changes: Callable[[Profiles], rows.News],
+) -> Profiles:
+    """Write in one statement, which sees erasures made meanwhile: two round trips in all."""
+    profiles = rows.read_profiles(connection, keys)
+    changed = changes(profiles)
+    if changed:
+        rows.write_everything(connection, changed)
+    return profiles
+
+
+def _on_others(
+    connection: sa.Connection,
+    keys: Collection[ProfileKey],
+    changes: Callable[[Profiles], rows.News],
+) -> Profiles:
+    """Lock the profiles' rows, and read again under the lock."""
+    profiles = rows.read_profiles(connection, keys)
+    changed = changes(profiles)
+    if changed:
+        with transaction(connection):
+            _write_again(connection, profiles, changed)
+    return profiles
+
+
+def _write_again(connection: sa.Connection, profiles: Profiles, changed: rows.News) -> None:
+    """Write what still changes anything once the profiles are locked."""
+    rows.lock(connection, changed)
+    current = rows.read_profiles(connection, changed)
+    news = {key: merge.changes(current[key], changed[key]) for key in changed}
+    rows.write(connection, news)
+    for key, states in news.items():
+        profiles[key] = merge.merge_profile(current[key], states)

@@ -1,0 +1,40 @@
+"""All that is kept about a user, as JSON objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from profile_store import rows
+from profile_store.profile import ProfileKey
+
+
+def export(connection: sa.Connection, key: ProfileKey) -> dict[str, Any]:
+    """Return a profile with its tombstones and its history."""
+    profile = rows.read_profiles(connection, [key])[key]
+    return {
+        "namespace": key.namespace,
+        "user_id": key.user_id,
+        "erased_at": profile.erased_at or None,
+        "slots": {
+            slot: {
+                "value": state.value,
+                "written_at": state.written_at or None,
+                "released_at": state.released_at or None,
+                "erased": state.erased,
+                **msgspec.structs.asdict(state.source),
+            }
+            for slot, state in sorted(profile.states.items())
+        },
+        "history": [
+            {
+                "slot": write.slot,
+                "value": write.value,
+                "written_at": write.written_at,
+                **msgspec.structs.asdict(write.source),
+            }
+            for write in rows.read_history(connection, key, None, None)
+        ],
+    }

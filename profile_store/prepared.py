@@ -1,0 +1,64 @@
+"""Statements spelled once: SQLAlchemy writes the SQL, the driver gets the values as they are.
+
+Binding and fetching through SQLAlchemy's types costs more than the database's own work when a
+call moves dozens of small rows (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+_ENGINES = 64
+"""How many statements of how many engines are kept: tests make many engines, servers one."""
+
+
+class Prepared:
+    """A statement as one database's driver takes it."""
+
+    def __init__(self, statement: sa.Executable, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self._sql: str = compiled.string
+        self._names: tuple[str, ...] | None = (
+            tuple(compiled.positiontup) if compiled.positional else None
+        )
+
+    def run(self, connection: sa.Connection, values: Mapping[str, Any]) -> sa.CursorResult[Any]:
+        """Execute with values by name."""
+        if self._names is None:
+            return connection.exec_driver_sql(self._sql, dict(values))
+        return connection.exec_driver_sql(self._sql, tuple(values[name] for name in self._names))
+
+    def fetch(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[Any]:
+        """Execute with values by name; return the driver's own rows."""
+        result = self.run(connection, values)
+        cursor = result.cursor
+        assert cursor is not None, "a statement that returns rows"
+        found: list[Any] = list(cursor.fetchall())
+        result.close()
+        return found
+
+    def run_many(
+        self, connection: sa.Connection, columns: Sequence[str], rows: list[tuple[Any, ...]]
+    ) -> None:
+        """Execute for many rows of values, each in the order of some columns."""
+        if self._names == tuple(columns):
+            connection.exec_driver_sql(self._sql, rows)
+            return
+        named = [dict(zip(columns, row, strict=True)) for row in rows]
+        connection.exec_driver_sql(
+            self._sql,
+            named
+            if self._names is None
+            else [tuple(row[name] for name in self._names) for row in named],
+        )
+
+
+@lru_cache(maxsize=_ENGINES)
+def prepare(make: Callable[[str], sa.Executable], dialect: Dialect) -> Prepared:
+    """Return what `make(name of the dialect)` spells, prepared for a dialect."""
+    return Prepared(make(dialect.name), dialect)

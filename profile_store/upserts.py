@@ -1,0 +1,182 @@
+"""The merge rule in SQL: insert, or update if newer, on each database in its own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from profile_store import schema
+
+_NEVER: sa.ColumnElement[float] = sa.literal_column("0.0")  # profile.NEVER
+_EMPTY: sa.ColumnElement[bytes] = sa.literal_column("''::bytea")
+
+_profile = schema.profile.c
+_slot = schema.profile_slot.c
+_history = schema.profile_slot_history.c
+
+PROFILE_COLUMNS = tuple(_profile.keys())
+SLOT_COLUMNS = tuple(_slot.keys())
+HISTORY_COLUMNS = tuple(_history.keys())
+
+_WRITE = ("system", "action", "conversation", "value", "erased", "written_at")
+_HISTORY_VALUES = ("system", "action", "conversation", "value")
+
+
+def lock_profile(dialect: str) -> Any:
+    """Make sure of a profile's row, lock it, and move its erasure forward to `erased_at`."""
+    if dialect in {"mysql", "mariadb"}:
+        insert = mysql.insert(schema.profile)
+        return insert.on_duplicate_key_update(
+            erased_at=sa.func.greatest(_profile.erased_at, insert.inserted.erased_at)
+        )
+    return _later_erasure(_insert(dialect, schema.profile))
+
+
+def _later_erasure(insert: Any) -> Any:
+    later = insert.excluded.erased_at > _profile.erased_at
+    return insert.on_conflict_do_update(
+        index_elements=[_profile.namespace, _profile.user_id],
+        set_={"erased_at": sa.case((later, insert.excluded.erased_at), else_=_profile.erased_at)},
+    )
+
+
+def write_slot(dialect: str) -> Any:
+    """Insert a slot's state, or put it in the place of an older one."""
+    if dialect in {"mysql", "mariadb"}:
+        insert = mysql.insert(schema.profile_slot)
+        new: Any = insert.inserted
+        newer = _newer(new)
+        # MySQL assigns from left to right and reads what it has assigned: what `newer` compares
+        # comes last, in the order in which it stops to matter.
+        return insert.on_duplicate_key_update(
+            [
+                ("released_at", sa.func.greatest(_slot.released_at, new.released_at)),
+                *((name, sa.func.if_(newer, new[name], _slot[name])) for name in _WRITE),
+            ]
+        )
+    return _newest_slot(_insert(dialect, schema.profile_slot))
+
+
+def _newest_slot(insert: Any) -> Any:
+    new = insert.excluded
+    newer = _newer(new)
+    later = new.released_at > _slot.released_at
+    return insert.on_conflict_do_update(
+        index_elements=[_slot.namespace, _slot.user_id, _slot.slot],
+        set_={
+            **{name: sa.case((newer, new[name]), else_=_slot[name]) for name in _WRITE},
+            "released_at": sa.case((later, new.released_at), else_=_slot.released_at),
+        },
+        where=newer | later,
+    )
+
+
+def _newer(new: Any) -> Any:
+    return (new.written_at > _slot.written_at) | (
+        (new.written_at == _slot.written_at)
+        & ((new.erased > _slot.erased) | ((new.erased == _slot.erased) & (new.value > _slot.value)))
+    )
+
+
+def write_history(dialect: str) -> Any:
+    """Insert a write into its slot's history; of two at one time the merge rule's winner stays."""
+    if dialect in {"mysql", "mariadb"}:
+        insert = mysql.insert(schema.profile_slot_history)
+        new: Any = insert.inserted
+        greater = new.value > _history.value
+        return insert.on_duplicate_key_update(
+            [(name, sa.func.if_(greater, new[name], _history[name])) for name in _HISTORY_VALUES]
+        )
+    return _greatest_value(_insert(dialect, schema.profile_slot_history))
+
+
+def _greatest_value(insert: Any) -> Any:
+    return insert.on_conflict_do_update(
+        index_elements=[_history.namespace, _history.user_id, _history.slot, _history.written_at],
+        set_={name: insert.excluded[name] for name in _HISTORY_VALUES},
+        where=insert.excluded.value > _history.value,
+    )
+
+
+def _insert(dialect: str, table: sa.Table) -> Any:
+    """Return an insert for rows; on PostgreSQL they come as lists, one a column."""
+    if dialect == "sqlite":
+        return sqlite.insert(table)
+    return _insert_select(table, sa.select(*_unnested(table)))
+
+
+def _insert_select(table: sa.Table, selected: sa.Select[Any]) -> Any:
+    return postgresql.insert(table).from_select(list(table.c.keys()), selected)
+
+
+def _unnested(table: sa.Table, prefix: str = "") -> list[sa.ColumnElement[Any]]:
+    return [
+        sa.func.unnest(sa.bindparam(prefix + column.name, type_=sa.ARRAY(_element(column)))).label(
+            column.name
+        )
+        for column in table.c
+    ]
+
+
+def _element(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
+    if isinstance(column.type, sa.LargeBinary):
+        return _Bytes()
+    return sa.Text() if isinstance(column.type, sa.String | schema.KeyText) else column.type
+
+
+class _Bytes(sa.types.UserDefinedType[bytes]):
+    """PostgreSQL's bytea without SQLAlchemy's wrapper, which lists of bytes cannot be made of."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "BYTEA"
+
+
+PROFILES_PREFIX = "profile_"
+
+
+def write_everything(_dialect: str) -> Any:
+    """Lock profiles, write slots and their history: one statement, one transaction, PostgreSQL's.
+
+    The lock comes before the slots are looked at, so an erasure of the whole profile that was
+    committed meanwhile is seen here: what it covers arrives as a tombstone.
+    """
+    locked = (
+        _later_erasure(
+            _insert_select(schema.profile, sa.select(*_unnested(schema.profile, PROFILES_PREFIX)))
+        )
+        .returning(_profile.namespace, _profile.user_id, _profile.erased_at)
+        .cte("locked")
+    )
+    given = sa.select(*_unnested(schema.profile_slot)).cte("given")
+    covered = (locked.c.erased_at > _NEVER) & (given.c.written_at <= locked.c.erased_at)
+    nothing: dict[str, Any] = {
+        "written_at": locked.c.erased_at,
+        "erased": sa.true(),
+        "value": _EMPTY,
+        **dict.fromkeys(("system", "action", "conversation"), sa.null()),
+    }
+    arriving = sa.select(
+        *(
+            sa.case((covered, nothing[name]), else_=given.c[name]).label(name)
+            if name in nothing
+            else given.c[name]
+            for name in SLOT_COLUMNS
+        )
+    ).join_from(
+        given,
+        locked,
+        (given.c.namespace == locked.c.namespace) & (given.c.user_id == locked.c.user_id),
+    )
+    written = (
+        _newest_slot(_insert_select(schema.profile_slot, arriving))
+        .returning(*schema.profile_slot.c)
+        .cte("written")
+    )
+    past = sa.select(*(written.c[name] for name in HISTORY_COLUMNS)).where(
+        written.c.value != _EMPTY
+    )
+    return _greatest_value(_insert_select(schema.profile_slot_history, past))
