@@ -31,9 +31,11 @@ check: $(STAMP)  ## lint, types, architecture, oldest and newest dependencies
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python -m tests.supported
 
 bench: $(STAMP)  ## measure against the bare SDK, in one run
 	@$(BIN)/python -m benchmarks
 
 clean:  ## remove the environment and what was built
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest .venv-newest .venv-rasa build dist .pytest_cache .mypy_cache .ruff_cache

@@ -12,7 +12,7 @@ from rasa_sdk.interfaces import ActionMissingDomainException
 
 from coexistence import failures, runtime
 from coexistence.hydration import hydrate
-from coexistence.identity import SENDER_ID, Identity, identify
+from coexistence.identity import SENDER_ID, identify
 from coexistence.observation import Observation, newest_time, observe
 from coexistence.shared_slots import STATUS_SLOT, DomainSlots
 from coexistence.system import ROUTING_SLOT, System
@@ -121,7 +121,8 @@ class Exchange:
         if self.key is None:
             return
         try:
-            await self._link(self.key)
+            if self._identity is not None and self._identity.was_anonymous:
+                await self._link(self.key)
             outcome = await self._runtime.store.sync(
                 self.key, writes, releases, clock=clock or None
             )
@@ -135,12 +136,7 @@ class Exchange:
 
     async def _link(self, target: ProfileKey) -> None:
         """Bring along what was kept of the conversation while it was anonymous."""
-        identity: Identity | None = self._identity
-        if (
-            identity is None
-            or not identity.was_anonymous
-            or SENDER_ID not in self._runtime.settings.identity
-        ):
+        if SENDER_ID not in self._runtime.settings.identity:
             return
         try:
             source = ProfileKey(target.namespace, self.tracker.sender_id)

@@ -30,13 +30,14 @@ def hydrate(
     not touched: the tracker knows something newer of them that the profile does not.
     """
     events = []
+    get_slot, get_state = slots.get, profile.state
     for name, spec in shared.items():
         if name in leave:
             continue
-        now = slots.get(name)
+        now = get_slot(name)
         if now is not None and busy and not explicit:
             continue
-        state = profile.state(name)
+        state = get_state(name)
         if state.erased:
             if now is not None and now != spec.initial_value:
                 events.append(hydrated_slot(name, None))

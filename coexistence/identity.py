@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -41,21 +41,21 @@ def identify(tracker: Tracker, rules: Sequence[str]) -> Identity | None:
                 return Identity(found)
         elif rule == USER_ID:
             found = _as_id(getattr(tracker, "user_id", None))
-            mentions = _mentions(tracker, USER_ID)
-            if found is None and mentions:
+            first = next(_mentions(tracker, USER_ID), None)
+            if found is None and first is not None:
                 # SDKs before 3.16 drop what Rasa sends; the messages still have it
-                found = mentions[0][1]
+                found = first[1]
             if found is not None:
-                return Identity(found, was_anonymous=_began_without(tracker, mentions))
+                return Identity(found, was_anonymous=_began_without(tracker, first))
         else:
-            mentions = _mentions(tracker, rule.removeprefix(METADATA_PREFIX))
+            mentions = list(_mentions(tracker, rule.removeprefix(METADATA_PREFIX)))
             if mentions:
                 found = mentions[-1][1]
                 since = 0
                 for index, other in mentions:
                     if other != found:
                         since = index + 1
-                return Identity(found, since, since == 0 and _began_without(tracker, mentions))
+                return Identity(found, since, since == 0 and _began_without(tracker, mentions[0]))
     return None
 
 
@@ -67,22 +67,20 @@ def _as_id(value: Any) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _mentions(tracker: Tracker, key: str) -> list[tuple[int, str]]:
-    """Return where the session's metadata names an id, oldest first; -1 for the session's start."""
-    found = []
+def _mentions(tracker: Tracker, key: str) -> Iterator[tuple[int, str]]:
+    """Yield where the session's metadata names an id, oldest first; -1 for the session's start."""
     at_start = tracker.slots.get(_SESSION_METADATA_SLOT)
     if isinstance(at_start, Mapping) and (named := _as_id(at_start.get(key))) is not None:
-        found.append((-1, named))
+        yield -1, named
     for index, event in enumerate(tracker.events):
         if event.get("event") == "user":
             metadata = event.get("metadata")
             if isinstance(metadata, Mapping) and (named := _as_id(metadata.get(key))) is not None:
-                found.append((index, named))
-    return found
+                yield index, named
 
 
-def _began_without(tracker: Tracker, mentions: Sequence[tuple[int, str]]) -> bool:
-    first = next(
-        (index for index, event in enumerate(tracker.events) if event.get("event") == "user"), None
+def _began_without(tracker: Tracker, mention: tuple[int, str] | None) -> bool:
+    """Return whether the user had said something before the first mention of an id."""
+    return mention is not None and any(
+        event.get("event") == "user" for event in tracker.events[: max(0, mention[0])]
     )
-    return first is not None and bool(mentions) and mentions[0][0] > first

@@ -28,6 +28,21 @@ TICK = 1e-6
 
 Event = Mapping[str, Any]
 
+_TELLING = frozenset(
+    {
+        "slot",
+        "action",
+        "user",
+        "session_started",
+        "routing_session_ended",
+        "restart",
+        "reset_slots",
+        "rewind",
+        "undo",
+    }
+)
+"""The events that tell something about slots; of the others there are many."""
+
 
 class Observation(msgspec.Struct, frozen=True):
     """The writes and releases of a session, and the time in seconds of its newest event (0: none).
@@ -56,12 +71,14 @@ def observe(
     routing event before it is put down to `system_now`.
     """
     scan = _Scan(events, shared)
+    take = scan.take
     for index, event in enumerate(events):
-        scan.take(index, event)
-        if scan.undone:
-            return observe(
-                _without_undone(events), shared, conversation=conversation, system_now=system_now
-            )
+        if event.get("event") in _TELLING:
+            take(index, event)
+    if scan.undone:
+        return observe(
+            _without_undone(events), shared, conversation=conversation, system_now=system_now
+        )
     fallback = None if scan.routed else _name(system_now)
     return Observation(
         writes=[

@@ -5,6 +5,7 @@ What must always happen lives in the actions, for gRPC and direct execution have
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import sys
@@ -47,6 +48,7 @@ class Plugin:
         app.error_handler = _SafeErrors()
         app.register_middleware(_read_body, "request")
         app.add_route(_ready, "/ready", methods=["GET"], name="ready")
+        app.register_listener(_settle, "before_server_start")
         app.register_listener(_close, "after_server_stop")
 
 
@@ -90,6 +92,15 @@ async def _ready(_: Request) -> HTTPResponse:
     except ProfileStoreError as error:
         return response.json({"status": "unavailable", "reason": str(error)}, status=503)
     return response.json({"status": "ready"})
+
+
+async def _settle(*_: Any) -> None:
+    """Spare the garbage collector what lives as long as the process.
+
+    Every full collection would walk all imported modules: 40 ms in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _close(*_: Any) -> None:

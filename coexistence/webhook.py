@@ -11,11 +11,12 @@ import msgspec
 
 from coexistence.errors import CoexistenceError
 
-MAX_DEPTH = 100
+MAX_DEPTH = 200
 """How deep lists and objects of a body may nest; Rasa's own stay below 20."""
 
 MAX_ACTION_NAME = 255
 
+_NOT_OPENING = bytes(byte for byte in range(256) if byte not in b"{[")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b'{}[]"')
 _STRING = re.compile(rb'"[^"]*"')
 _decoder = msgspec.json.Decoder()
@@ -86,6 +87,8 @@ def _inflate(body: bytes, max_bytes: int) -> bytes:
 
 def _deeper_than(body: bytes, limit: int) -> bool:
     """Return whether brackets nest deeper than a limit, without decoding anything."""
+    if len(body.translate(None, _NOT_OPENING)) <= limit:
+        return False
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     # Taking out two neighbouring quotes leaves every bracket inside or outside of its string.

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from profile_store import errors
 
@@ -22,15 +23,52 @@ Request = TypeVar("Request")
 class Call(Generic[Request]):
     """One caller's request, and where its answer goes."""
 
-    __slots__ = ("answer", "deadline", "failure", "future", "loop", "request")
+    __slots__ = ("answer", "failure", "future", "gathering", "request")
 
-    def __init__(self, request: Request, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+    def __init__(self, request: Request, gathering: Gathering[Request]) -> None:
         self.request = request
-        self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
-        self.deadline = deadline
+        self.gathering = gathering
+        self.future: asyncio.Future[Any] = gathering.loop.create_future()
         self.answer: Any = None
         self.failure: BaseException | None = None
+
+
+class Gathering(Generic[Request]):
+    """The calls of one turn of an event loop: handed over and timed together.
+
+    Were the worker woken for the first of them, it would fight the loop for Python's lock while
+    the loop still has work, and serve small batches.
+    """
+
+    __slots__ = ("calls", "deadline", "loop", "timer", "unanswered")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+        self.loop = loop
+        self.calls: list[Call[Request]] = []
+        self.unanswered = 0
+        self.deadline = time.monotonic() + timeout
+        self.timer = loop.call_later(timeout, self._expire, timeout)
+
+    def add(self, request: Request) -> Call[Request]:
+        call = Call(request, self)
+        self.calls.append(call)
+        self.unanswered += 1
+        return call
+
+    def answered(self) -> None:
+        self.unanswered -= 1
+        if not self.unanswered:
+            self.timer.cancel()
+
+    def _expire(self, timeout: float) -> None:
+        for call in self.calls:
+            if not call.future.done():
+                call.future.set_exception(
+                    errors.StoreUnavailable(
+                        f"The database did not answer within {timeout:g} seconds "
+                        "(profile_store.timeout); look at its load and its locks."
+                    )
+                )
 
 
 class Batcher(Generic[Request]):
@@ -64,6 +102,9 @@ class Batcher(Generic[Request]):
         self._process: int | None = None
         self._thread: threading.Thread | None = None
         self._waiting: queue.SimpleQueue[Call[Request] | None] = queue.SimpleQueue()
+        self._gathered: WeakKeyDictionary[asyncio.AbstractEventLoop, Gathering[Request]] = (
+            WeakKeyDictionary()
+        )
         self._is_closed = False
 
     @property
@@ -77,25 +118,31 @@ class Batcher(Generic[Request]):
             raise errors.StoreClosed("The profile store is closed; make a new one.")
         if self._process != os.getpid():
             self._start()
-        if self._waiting.qsize() >= self._queue_size:
+        loop = asyncio.get_running_loop()
+        gathering = self._gathered.get(loop)
+        gathered = len(gathering.calls) if gathering is not None else 0
+        if self._waiting.qsize() + gathered >= self._queue_size:
             raise errors.StoreBusy(
                 f"{self._queue_size} calls wait for the database already; "
                 "it is slower than its load: raise profile_store.queue_size or give it more."
             )
-        loop = asyncio.get_running_loop()
-        call = Call(request, loop, time.monotonic() + self._timeout)
-        timer = loop.call_later(self._timeout, _expire, call, self._timeout)
-        self._waiting.put(call)
-        try:
-            return await call.future
-        finally:
-            timer.cancel()
+        if gathering is None:
+            gathering = self._gathered[loop] = Gathering(loop, self._timeout)
+            loop.call_soon(self._hand_over, loop)
+        return await gathering.add(request).future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        gathering = self._gathered.pop(loop, None)
+        for call in gathering.calls if gathering is not None else ():
+            self._waiting.put(call)
 
     def close(self) -> None:
         """Serve what waits, end the thread and wait for it. A second call does nothing."""
         with self._starting:
             self._is_closed = True
             thread, self._thread = self._thread, None
+        for loop in list(self._gathered):
+            self._hand_over(loop)
         if thread is not None and self._process == os.getpid():
             self._waiting.put(None)
             thread.join(timeout=self._timeout * 2)
@@ -134,7 +181,7 @@ class Batcher(Generic[Request]):
 
     def _answer(self, calls: list[Call[Request]]) -> None:
         now = time.monotonic()
-        current = [call for call in calls if call.deadline > now]
+        current = [call for call in calls if call.gathering.deadline > now]
         try:
             if current:
                 self._serve(current)
@@ -144,7 +191,7 @@ class Batcher(Generic[Request]):
                     call.failure = error
         by_loop: dict[asyncio.AbstractEventLoop, list[Call[Request]]] = {}
         for call in current:
-            by_loop.setdefault(call.loop, []).append(call)
+            by_loop.setdefault(call.gathering.loop, []).append(call)
         for loop, answered in by_loop.items():
             try:
                 loop.call_soon_threadsafe(_resolve, answered)
@@ -154,19 +201,10 @@ class Batcher(Generic[Request]):
 
 def _resolve(calls: Sequence[Call[Any]]) -> None:
     for call in calls:
+        call.gathering.answered()
         if call.future.done():
             continue
         if call.failure is not None:
             call.future.set_exception(call.failure)
         else:
             call.future.set_result(call.answer)
-
-
-def _expire(call: Call[Any], timeout: float) -> None:
-    if not call.future.done():
-        call.future.set_exception(
-            errors.StoreUnavailable(
-                f"The database did not answer within {timeout:g} seconds "
-                "(profile_store.timeout); look at its load and its locks."
-            )
-        )

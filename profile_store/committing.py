@@ -13,72 +13,65 @@ import sqlalchemy as sa
 from profile_store import merge, rows
 from profile_store.connection import transaction
 from profile_store.profile import Profile, ProfileKey
+from profile_store.recent import RecentProfiles
 
 Profiles = dict[ProfileKey, Profile]
+Changes = Callable[[Profiles], rows.News]
 
 
 def read_and_write(
     connection: sa.Connection,
     keys: Collection[ProfileKey],
-    changes: Callable[[Profiles], rows.News],
+    changes: Changes,
+    recent: RecentProfiles,
 ) -> Profiles:
     """Return profiles after writing what `changes` finds to change; it merges it into them, too."""
-    write = {"sqlite": _on_sqlite, "postgresql": _on_postgresql}.get(
-        connection.dialect.name, _on_others
-    )
-    return write(connection, keys, changes)
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        return _on_sqlite(connection, keys, changes, recent)
+    profiles = rows.read_profiles(connection, keys)
+    changed = changes(profiles)
+    if changed and dialect == "postgresql":
+        # one statement, which sees erasures made meanwhile: two round trips in all
+        rows.write_everything(connection, changed)
+    elif changed:
+        with transaction(connection):
+            _write_again(connection, profiles, changed)
+    return profiles
 
 
 def _on_sqlite(
     connection: sa.Connection,
     keys: Collection[ProfileKey],
-    changes: Callable[[Profiles], rows.News],
+    changes: Changes,
+    recent: RecentProfiles,
 ) -> Profiles:
-    """Take the one write lock, and read again only when another connection has committed."""
+    """Read only what is not known, and nothing again unless another connection has committed."""
     version = _data_version(connection)
-    profiles = rows.read_profiles(connection, keys)
+    profiles = recent.get(keys, version)
+    unknown = [key for key in keys if key not in profiles]
+    if unknown:
+        profiles.update(rows.read_profiles(connection, unknown))
     new = [key for key in keys if not profiles[key].states]
     changed = changes(profiles)
     if changed:
-        with transaction(connection):
-            if _data_version(connection) == version:
-                rows.lock(connection, [key for key in new if key in changed])
-                rows.write(connection, changed)
-            else:
-                _write_again(connection, profiles, changed)
+        try:
+            with transaction(connection):
+                if _data_version(connection) == version:
+                    rows.lock(connection, [key for key in new if key in changed])
+                    rows.write(connection, changed)
+                else:
+                    _write_again(connection, profiles, changed)
+        except BaseException:
+            recent.clear()
+            raise
+    recent.put(profiles)
     return profiles
 
 
 def _data_version(connection: sa.Connection) -> int:
     version: int = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
     return version
-
-
-def _on_postgresql(
-    connection: sa.Connection,
-    keys: Collection[ProfileKey],
-    changes: Callable[[Profiles], rows.News],
-) -> Profiles:
-    """Write in one statement, which sees erasures made meanwhile: two round trips in all."""
-    profiles = rows.read_profiles(connection, keys)
-    changed = changes(profiles)
-    if changed:
-        rows.write_everything(connection, changed)
-    return profiles
-
-
-def _on_others(
-    connection: sa.Connection,
-    keys: Collection[ProfileKey],
-    changes: Callable[[Profiles], rows.News],
-) -> Profiles:
-    """Lock the profiles' rows, and read again under the lock."""
-    profiles = rows.read_profiles(connection, keys)
-    changed = changes(profiles)
-    if changed:
-        with transaction(connection):
-            _write_again(connection, profiles, changed)
-    return profiles
 
 
 def _write_again(connection: sa.Connection, profiles: Profiles, changed: rows.News) -> None:

@@ -37,6 +37,7 @@ from profile_store.profile import (
     SlotWrite,
     check_key_part,
 )
+from profile_store.recent import RecentProfiles
 from profile_store.store import ProfileStore
 
 logger = logging.getLogger(__name__)
@@ -75,9 +76,10 @@ class SQLProfileStore(ProfileStore):
     def __init__(self, config: settings.StoreSettings) -> None:
         self._config = config
         self._database = DatabaseConnection(config)
+        self._recent = RecentProfiles()
         self._batcher: Batcher[_Sync | _Task] = Batcher(
             self._serve,
-            closed=self._database.drop,
+            closed=self._close_connection,
             queue_size=config.queue_size,
             batch_size=config.batch_size,
             timeout=config.timeout,
@@ -109,14 +111,23 @@ class SQLProfileStore(ProfileStore):
         named = None if slots is None else frozenset(slots)
         for slot in named or ():
             check_key_part("slot's name", slot, MAX_SLOT_NAME)
-        return await self._task(lambda connection: erasure.forget(connection, key, named, at))
+
+        def forget(connection: sa.Connection) -> Receipt:
+            self._recent.discard(key)
+            return erasure.forget(connection, key, named, at)
+
+        return await self._task(forget)
 
     async def link(self, source: ProfileKey, target: ProfileKey) -> Profile:
         if source == target:
             return await self.fetch(target)
-        return await self._task(
-            lambda connection: linking.link(connection, source, target, self._config.max_slots)
-        )
+
+        def link(connection: sa.Connection) -> Profile:
+            self._recent.discard(source)
+            self._recent.discard(target)
+            return linking.link(connection, source, target, self._config.max_slots)
+
+        return await self._task(link)
 
     async def history(
         self, key: ProfileKey, slot: str | None = None, *, limit: int | None = 100
@@ -134,6 +145,10 @@ class SQLProfileStore(ProfileStore):
     def close(self) -> None:
         self._batcher.close()
         self._database.close()
+
+    def _close_connection(self) -> None:
+        self._recent.clear()
+        self._database.drop()
 
     async def _task(self, run: Callable[[sa.Connection], Answer]) -> Answer:
         self._database.fail_fast()
@@ -236,6 +251,7 @@ class SQLProfileStore(ProfileStore):
                 failure.__cause__ = error
             else:
                 return True
+            self._recent.clear()
             for call in calls:
                 call.failure = failure
             return not isinstance(failure, errors.StatementFailed)
@@ -244,12 +260,9 @@ class SQLProfileStore(ProfileStore):
     def _serve_syncs(self, connection: sa.Connection, calls: Sequence[Call[Any]]) -> None:
         requests: list[_Sync] = [call.request for call in calls]
         keys = {request.key for request in requests}
-        if any(request.news for request in requests):
-            profiles = committing.read_and_write(
-                connection, keys, lambda read: self._merge(read, requests)
-            )
-        else:
-            profiles = rows.read_profiles(connection, keys)
+        profiles = committing.read_and_write(
+            connection, keys, lambda read: self._merge(read, requests), self._recent
+        )
         for call, request in zip(calls, requests, strict=True):
             call.answer = Outcome(profiles[request.key], request.refused)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -81,9 +82,8 @@ def test_a_bank_that_cannot_be_used_says_so(path: Path) -> None:
 
 def test_it_shares_no_table_with_profiles(path: Path) -> None:
     bank.balance("ann", "everyday")
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    connection.close()
     assert not any("profile" in name for name in names)
 
 

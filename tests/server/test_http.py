@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import zlib
@@ -172,7 +173,10 @@ def test_ready_tells_why_it_is_not(tmp_path: Path) -> None:
 def test_ready_tells_that_the_tables_are_of_another_version(tmp_path: Path) -> None:
     with ActionServer(tmp_path) as running:
         assert running.get("/ready").status_code == 200
-        with sqlite3.connect(tmp_path / "profiles.db") as connection:
+        with (
+            contextlib.closing(sqlite3.connect(tmp_path / "profiles.db")) as connection,
+            connection,
+        ):
             connection.execute("UPDATE profile_store_version SET version_num = '9999'")
         response = running.get("/ready")
         assert response.status_code == 503
