@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
+_JSON = {"Content-Type": "application/json"}
 ACKNOWLEDGED_SECONDS = 1.0
 """Sanic 25's main process loops for ever when it is told to stop in the fraction of a second
 between a worker's first answer and its acknowledgement (`WorkerManager.wait_for_ack`)."""
@@ -115,7 +117,10 @@ class ActionServer:
         self._process.wait(10)
 
     def post(self, body: Any, **options: Any) -> httpx.Response:
-        return httpx.post(f"{self.url}/webhook", json=body, timeout=30, **options)
+        # in ASCII, as Rasa sends it
+        return httpx.post(
+            f"{self.url}/webhook", content=json.dumps(body), headers=_JSON, timeout=30, **options
+        )
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", timeout=30)

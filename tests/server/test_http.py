@@ -230,3 +230,60 @@ def test_the_server_ends_cleanly(tmp_path: Path) -> None:
         assert running.post(call("action_store_profile")).status_code == 200
     assert "Traceback" not in running.log
     assert not (tmp_path / "profiles.db-wal").exists(), "closing the database empties its WAL"
+
+
+def say(sender_id: str, action: str, events: list[dict[str, Any]]) -> dict[str, Any]:
+    """A call of an anonymous conversation, whose domain wants to know how it went."""
+    slots = {
+        "profile_status": {"type": "text"},
+        "a": {"type": "any", "shared_for_coexistence": True},
+    }
+    tracker = {"sender_id": sender_id, "slots": dict.fromkeys(slots), "events": events}
+    return {"next_action": action, "tracker": tracker, "domain": {"slots": slots}}
+
+
+A_WRITE = [{"event": "slot", "name": "a", "value": "kept", "timestamp": 1_700_000_000.0}]
+
+
+@pytest.mark.parametrize(
+    "sender_id",
+    ["o'neil", '"; DROP TABLE profile; --', "😀", "%s %(x)s ?", "../../etc/passwd", "x" * 255, " "],
+)
+def test_an_odd_sender_id_is_a_key_like_any_other(server: ActionServer, sender_id: str) -> None:
+    stored = slots_of(server.post(say(sender_id, "action_store_profile", A_WRITE)))
+    assert stored == {"profile_status": "stored"}
+    fetched = slots_of(server.post(say(sender_id, "action_fetch_profile", [])))
+    assert fetched == {"a": "kept", "profile_status": "loaded"}
+    other = slots_of(server.post(say(sender_id + "x", "action_fetch_profile", [])))
+    assert "a" not in other
+
+
+@pytest.mark.parametrize("sender_id", ["SECRET" + "x" * 1_000, "SECRET\0", "SECRET\ud800"])
+def test_a_sender_id_that_no_database_keeps_is_refused_and_the_conversation_goes_on(
+    server: ActionServer, sender_id: str
+) -> None:
+    stored = slots_of(server.post(say(sender_id, "action_store_profile", A_WRITE)))
+    assert stored == {"profile_status": "unavailable"}
+    assert "no profile. The user id" in server.log
+    assert "SECRET" not in server.log
+
+
+def test_an_unfit_value_is_refused_and_named_and_the_others_are_kept(server: ActionServer) -> None:
+    slots = {name: {"type": kind, "shared_for_coexistence": True} for name, kind in
+             {"fits": "text", "wrong_type": "text", "too_large": "any"}.items()}  # fmt: skip
+    values = {"fits": "kept", "wrong_type": ["SECRET"], "too_large": "SECRET" * 20_000,
+              "in_no_domain": "SECRET"}  # fmt: skip
+    events = [
+        {"event": "slot", "name": name, "value": value, "timestamp": 1_700_000_000.0}
+        for name, value in values.items()
+    ]
+    tracker = {"sender_id": "unfit", "slots": dict.fromkeys(slots), "events": events}
+    body = {"tracker": tracker, "domain": {"slots": slots}}
+    assert slots_of(server.post({**body, "next_action": "action_store_profile"})) == {}
+    body["tracker"] = {**tracker, "events": []}
+    assert slots_of(server.post({**body, "next_action": "action_fetch_profile"})) == {
+        "fits": "kept"
+    }
+    for refused in ("wrong_type", "too_large"):
+        assert f"Slot {refused} is not stored" in server.log
+    assert "SECRET" not in server.log
