@@ -33,7 +33,7 @@ class ActionCheckBalance(ProfileAction):
             return
         except bank.Unavailable as error:
             logger.warning("The demo bank is unavailable: %s", error)
-            turn.dispatcher.utter_message(text=bank.CLOSED)
+            turn.dispatcher.utter_message(text=error.told)
             return
         customer = turn.tracker.get_slot("customer_name")
         there = f"{customer}, there is" if customer else "There is"
@@ -84,7 +84,7 @@ class ActionTransferMoney(ProfileAction):
             )
         except bank.Unavailable as error:
             logger.warning("The demo bank is unavailable: %s", error)
-            return bank.CLOSED
+            return error.told
         return (
             f"Done: {money.show(cents)} went to {receipt.recipient.name}. "
             f"Your {account} account has {money.show(receipt.balance)} left."

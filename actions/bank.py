@@ -21,9 +21,6 @@ BUSY_SECONDS = 10.0
 OPENING_CENTS = {"everyday": 250_00, "savings": 1_000_00}
 """The accounts that every user has, and what is in them at first."""
 
-CLOSED = "I can't reach the bank right now. Please try again in a moment."
-"""What to tell a user when it is unavailable."""
-
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS account (
         user_id TEXT NOT NULL, name TEXT NOT NULL, cents INTEGER NOT NULL CHECK (cents >= 0),
@@ -43,7 +40,18 @@ class BankError(Exception):
 
 
 class Unavailable(BankError):
-    """The bank's file cannot be used now: locked for too long, not writable, or damaged."""
+    """The bank's file cannot be used now: locked for too long, not writable, or damaged.
+
+    `told` is what to tell the user.
+    """
+
+    told = "I can't reach the bank right now. Please try again in a moment."
+
+
+class UnknownCustomer(Unavailable):
+    """Nobody is logged in, so there is no account to look at."""
+
+    told = "I don't know who you are yet. Please log in first."
 
 
 class UnknownAccount(BankError):
@@ -76,7 +84,7 @@ class Receipt(NamedTuple):
     balance: int
 
 
-def balance(user_id: str, account: str) -> int:
+def balance(user_id: str | None, account: str) -> int:
     """Return the cents in an account.
 
     Raises:
@@ -87,7 +95,7 @@ def balance(user_id: str, account: str) -> int:
         return _cents(bank, user, account)
 
 
-def contacts(user_id: str) -> list[Contact]:
+def contacts(user_id: str | None) -> list[Contact]:
     """Return the user's contacts by name.
 
     Raises:
@@ -100,7 +108,7 @@ def contacts(user_id: str) -> list[Contact]:
         return [Contact(*row) for row in rows]
 
 
-def add_contact(user_id: str, contact: Contact) -> Literal["added", "changed", "known"]:
+def add_contact(user_id: str | None, contact: Contact) -> Literal["added", "changed", "known"]:
     """Add a contact, or give a known one another handle; say which it was.
 
     Raises:
@@ -117,7 +125,9 @@ def add_contact(user_id: str, contact: Contact) -> Literal["added", "changed", "
         return "added" if known is None else "changed"
 
 
-def transfer(user_id: str, account: str, recipient: str, cents: int, request: str) -> Receipt:
+def transfer(
+    user_id: str | None, account: str, recipient: str, cents: int, request: str
+) -> Receipt:
     """Send money to a contact, once for each `request` however often it is asked for.
 
     Raises:
@@ -148,11 +158,13 @@ def transfer(user_id: str, account: str, recipient: str, cents: int, request: st
 
 
 @contextlib.contextmanager
-def _transaction(user_id: str) -> Iterator[tuple[sqlite3.Connection, str]]:
+def _transaction(user_id: str | None) -> Iterator[tuple[sqlite3.Connection, str]]:
     """Open the bank for one transaction of a user, who gets accounts on the first; undo on errors.
 
     Yields the connection and the user id in the form in which it is stored.
     """
+    if user_id is None:
+        raise UnknownCustomer("nobody is logged in")
     path = os.environ.get("DEMO_BANK_DB") or DEFAULT_PATH
     user = _storable(user_id)
     try:

@@ -26,7 +26,7 @@ class ActionListContacts(ProfileAction):
             contacts = await asyncio.to_thread(bank.contacts, turn.user_id)
         except bank.Unavailable as error:
             logger.warning("The demo bank is unavailable: %s", error)
-            turn.dispatcher.utter_message(text=bank.CLOSED)
+            turn.dispatcher.utter_message(text=error.told)
             return
         if not contacts:
             turn.dispatcher.utter_message(text="You have no contacts yet.")
@@ -59,7 +59,7 @@ class ActionAddContact(ProfileAction):
             outcome = await asyncio.to_thread(bank.add_contact, turn.user_id, contact)
         except bank.Unavailable as error:
             logger.warning("The demo bank is unavailable: %s", error)
-            return bank.CLOSED
+            return error.told
         if outcome == "added":
             return f"I added {name} ({contact.handle}) to your contacts."
         if outcome == "changed":

@@ -12,10 +12,11 @@ from rasa_sdk.interfaces import ActionMissingDomainException
 
 from coexistence import failures, runtime
 from coexistence.hydration import hydrate
-from coexistence.identity import SENDER_ID, identify
+from coexistence.identity import SENDER_ID, conversation_key, identify
 from coexistence.observation import Observation, newest_time, observe
 from coexistence.shared_slots import STATUS_SLOT, DomainSlots
 from coexistence.system import ROUTING_SLOT, System
+from coexistence.tags import hydrated_slot
 from profile_store import (
     InvalidKey,
     Profile,
@@ -56,7 +57,7 @@ class Exchange:
         self.profile: Profile | None = None
         self.key: ProfileKey | None = None
         self._identity = identify(tracker, self._runtime.settings.identity)
-        self.user_id = self._identity.user_id if self._identity else tracker.sender_id
+        self.user_id = self._identity.user_id if self._identity else None
         self._observed: Observation | None = None
         self._refused: set[str] = set()
         if self._identity is None:
@@ -94,7 +95,7 @@ class Exchange:
         """How fetching went, in the words of `profile_status`."""
         if self.profile is None:
             return UNAVAILABLE
-        return LOADED if len(self.profile) else EMPTY
+        return EMPTY if next(iter(self.profile), None) is None else LOADED
 
     async def sync(self) -> None:
         """Store what was observed, and fetch what is newer, in one submission."""
@@ -121,8 +122,7 @@ class Exchange:
         if self.key is None:
             return
         try:
-            if self._identity is not None and self._identity.was_anonymous:
-                await self._link(self.key)
+            await self._link(self.key)
             outcome = await self._runtime.store.sync(
                 self.key, writes, releases, clock=clock or None
             )
@@ -136,10 +136,14 @@ class Exchange:
 
     async def _link(self, target: ProfileKey) -> None:
         """Bring along what was kept of the conversation while it was anonymous."""
-        if SENDER_ID not in self._runtime.settings.identity:
+        if (
+            self._identity is None
+            or not self._identity.was_anonymous
+            or SENDER_ID not in self._runtime.settings.identity
+        ):
             return
         try:
-            source = ProfileKey(target.namespace, self.tracker.sender_id)
+            source = ProfileKey(target.namespace, conversation_key(self.tracker.sender_id))
         except InvalidKey:
             return  # nothing can have been stored under it
         if source != target and not self._runtime.is_linked(source, target):
@@ -151,6 +155,7 @@ class Exchange:
         if self.key is None:
             return None
         try:
+            await self._link(self.key)
             return await self._runtime.store.forget(self.key, slots, at=at, clock=self.newest)
         except ProfileStoreError as error:
             self._unavailable(error)
@@ -167,17 +172,44 @@ class Exchange:
         slots: Mapping[str, Any] | None = None,
         leave: Collection[str] = (),
     ) -> list[EventType]:
-        """Return the slot events that bring the tracker to the profile; none during an outage."""
+        """Return the slot events that bring the tracker to the profile.
+
+        During an outage only what another user left in the slots is emptied.
+        """
+        now = self.tracker.slots if slots is None else slots
+        foreign = self._foreign_slots()
+        events = [
+            hydrated_slot(name, None)
+            for name in sorted(foreign)
+            if now.get(name) is not None
+            and not (self.profile is not None and self.profile.state(name).live)
+        ]
         if self.profile is None:
-            return []
-        return hydrate(
-            self.profile,
-            self.slots.shared,
-            self.tracker.slots if slots is None else slots,
-            explicit=explicit,
-            busy=self.busy if busy is None else busy,
-            leave={*self._refused, *leave},
+            return events
+        return [
+            *events,
+            *hydrate(
+                self.profile,
+                self.slots.shared,
+                now,
+                explicit=explicit,
+                # a skill that another user began is none that this one is in
+                busy=(self.busy if busy is None else busy) and not foreign,
+                leave={*self._refused, *leave},
+            ),
+        ]
+
+    def _foreign_slots(self) -> set[str]:
+        """Return the shared slots that another user of the same conversation filled last."""
+        since = self._identity.since if self._identity else 0
+        if not since:
+            return set()
+        events = self.tracker.events
+        theirs, own = (
+            {event.get("name") for event in part if event.get("event") == "slot"}
+            for part in (events[:since], events[since:])
         )
+        return {name for name in self.slots.shared if name in theirs and name not in own}
 
     def filled_by_this_message(self) -> set[str]:
         """Return the shared slots that Rasa is about to fill from the message at hand.

@@ -42,7 +42,11 @@ def hydrate(
             if now is not None and now != spec.initial_value:
                 events.append(hydrated_slot(name, None))
         elif state.encoded and (explicit or state.live):
-            value = state.value
+            try:
+                value = state.value
+            except ValueError:
+                refuse(name, "what is stored of it cannot be read")
+                continue
             if now is not None and same(now, value):
                 continue
             reason = spec.refusal(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,12 +16,20 @@ METADATA_PREFIX = "metadata:"
 _SESSION_METADATA_SLOT = "session_started_metadata"
 
 
+told_user_id: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "told_user_id", default=None
+)
+"""The `user_id` of the tracker in the body at hand, which SDKs before 3.16 drop."""
+
+
 class Identity(NamedTuple):
     """Who the user is, and which of the tracker's events are theirs.
 
-    `since` is the index of the first event that may be theirs: when the identity in the metadata
-    changed from one user to another (a shared device), what came before is not. `was_anonymous`
-    says that the conversation began without the id that it has now.
+    `user_id` is what the profile is kept under: a conversation's id is marked as one, so that
+    nobody gets at a user's profile by calling a conversation like the user. `since` is the index
+    of the first event that may be theirs: when the identity in the metadata changed from one user
+    to another (a shared device), what came before is not. `was_anonymous` says that the
+    conversation began without the id that it has now.
     """
 
     user_id: str
@@ -38,25 +48,43 @@ def identify(tracker: Tracker, rules: Sequence[str]) -> Identity | None:
         if rule == SENDER_ID:
             found = _as_id(tracker.sender_id)
             if found is not None:
-                return Identity(found)
+                return Identity(conversation_key(found))
         elif rule == USER_ID:
-            found = _as_id(getattr(tracker, "user_id", None))
+            found = _as_id(getattr(tracker, "user_id", None) or told_user_id.get())
             first = next(_mentions(tracker, USER_ID), None)
             if found is None and first is not None:
-                # SDKs before 3.16 drop what Rasa sends; the messages still have it
+                # gRPC with an SDK before 3.16: the messages still have it
                 found = first[1]
             if found is not None:
-                return Identity(found, was_anonymous=_began_without(tracker, first))
+                return Identity(user_key(found), was_anonymous=_began_without(tracker, first))
         else:
             mentions = list(_mentions(tracker, rule.removeprefix(METADATA_PREFIX)))
             if mentions:
                 found = mentions[-1][1]
                 since = 0
-                for index, other in mentions:
-                    if other != found:
-                        since = index + 1
-                return Identity(found, since, since == 0 and _began_without(tracker, mentions[0]))
+                # From the first message that is theirs: what another user's last message led to
+                # is still the other's.
+                for (_, before), (index, named) in itertools.pairwise(mentions):
+                    if before != found == named:
+                        since = index
+                return Identity(
+                    user_key(found), since, since == 0 and _began_without(tracker, mentions[0])
+                )
     return None
+
+
+_CONVERSATION = "conversation/"
+_USER = "user/"
+
+
+def conversation_key(sender_id: str) -> str:
+    """Return what an anonymous conversation's profile is kept under."""
+    return _CONVERSATION + sender_id
+
+
+def user_key(user_id: str) -> str:
+    """Return what a user's profile is kept under: the id, unless it looks like a marked one."""
+    return _USER + user_id if user_id.startswith((_CONVERSATION, _USER)) else user_id
 
 
 def _as_id(value: Any) -> str | None:

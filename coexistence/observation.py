@@ -166,6 +166,9 @@ class _Scan:
         metadata = given if isinstance(given, Mapping) else {}
         if self._carrying_over or tags.is_hydration(metadata):
             (self._holding.discard if value is None else self._holding.add)(slot)
+            if value is None and not self._carrying_over:
+                # It was erased: what this session wrote before must not come back, whatever clocks.
+                self.writes.pop(slot, None)
             return
         if value is None or metadata.get("reset") is True:
             self.releases[slot] = self._time_of(index, event, slot, tags.written_at(metadata))

@@ -19,7 +19,7 @@ from sanic.handlers import ErrorHandler
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from coexistence import failures, routing, runtime, settings
+from coexistence import failures, identity, routing, runtime, settings
 from coexistence.errors import CoexistenceError
 from coexistence.webhook import BadRequest, read_call
 from profile_store import (
@@ -63,14 +63,15 @@ def _check_schema(config: settings.Settings) -> None:
     """Refuse to start on tables of another version; an outage is no reason not to start."""
     try:
         migrate.check_at_start(config)
-    except SchemaOutdated as error:
+    except (SchemaOutdated, InvalidSettings) as error:
         sys.exit(f"rasa-coexistence: {error}")
     except StoreUnavailable as error:
         logger.warning("%s", error)
 
 
 async def _read_body(request: Request) -> HTTPResponse | None:
-    if request.path != "/webhook" or request.method != "POST":
+    # Sanic takes a path with a slash at its end for the same.
+    if request.path.rstrip("/") != "/webhook" or request.method != "POST":
         return None
     encoding = request.headers.get("content-encoding")
     try:
@@ -82,6 +83,7 @@ async def _read_body(request: Request) -> HTTPResponse | None:
         request.headers.popall("content-encoding")
     request.parsed_json = call  # type: ignore[assignment]  # Sanic declares it None
     routing.rasa_version.set(call.get("version"))
+    identity.told_user_id.set(call["tracker"].get("user_id"))
     return None
 
 

@@ -35,7 +35,7 @@ class Turn:
         self.system: System = exchange.system
         self.profile: Profile = exchange.profile if exchange.profile is not None else Profile()
         self.available = exchange.profile is not None
-        self.user_id: str = exchange.user_id
+        self.user_id: str | None = exchange.user_id
         self.events: list[EventType] = []
         self.forgotten: list[str] = []
         self._shared = exchange.slots.shared
@@ -136,6 +136,9 @@ async def _store(
     if forgotten:
         at += TICK
         worked = await exchange.forget(forgotten, at) is not None
+        if not worked:
+            # Nothing was erased: a slot that is emptied all the same would be back next turn.
+            events = [event for event in events if _sets(event) not in forgotten]
     for event in events:
         spec = exchange.slots.shared.get(str(_sets(event)))
         if spec is None or tags.is_hydration(event.get("metadata") or {}):

@@ -108,7 +108,7 @@ class ActionResetRouting(Action):  # type: ignore[misc]
             return routing.reset_events(exchange.slots, tracker.slots, hydration, in_loop)
 
         # Were it to fail, routing would stay as it was and the user be stuck in one system.
-        return await _unbroken(self.name(), reset, [SlotSet(ROUTING_SLOT, None)])
+        return await _unbroken(self.name(), reset, routing.least_reset_events())
 
 
 class ActionSessionStart(Action):  # type: ignore[misc]
@@ -184,6 +184,13 @@ class ActionForgetProfile(Action):  # type: ignore[misc]
         async def forget() -> list[EventType]:
             exchange = Exchange(tracker, domain, self.name())
             named = _named(tracker.slots.get(FORGET_SLOT), exchange)
+            if named == []:
+                logger.warning(
+                    "%s: nothing is forgotten, for %s names no shared slot.",
+                    self.name(),
+                    FORGET_SLOT,
+                )
+                return exchange.status_event(UNAVAILABLE)
             at = max(
                 exchange.newest or 0.0,
                 *(write.written_at for write in exchange.observed.writes),

@@ -39,11 +39,32 @@ def knows_routing(domain_slots: DomainSlots) -> bool:
     execution do not tell a version, but exist only in newer ones; where nothing tells, a domain
     with a `shared_for_coexistence` flag is one that an older Rasa would not load.
     """
+    version = _told_version()
+    return domain_slots.any_flagged if version is None else version >= _FIRST_WITH_COEXISTENCE
+
+
+def _told_version() -> tuple[int, int] | None:
     version = rasa_version.get()
     numbers = re.match(r"(\d+)\.(\d+)", version) if version else None
-    if numbers is None:
-        return domain_slots.any_flagged
-    return (int(numbers[1]), int(numbers[2])) >= _FIRST_WITH_COEXISTENCE
+    return None if numbers is None else (int(numbers[1]), int(numbers[2]))
+
+
+def least_reset_events() -> list[EventType]:
+    """Return what ends a routing session when nothing is known of the domain and the slots.
+
+    Every Rasa tells its version over HTTP; what calls in another way is new enough.
+    """
+    if (_told_version() or _FIRST_WITH_COEXISTENCE) < _FIRST_WITH_COEXISTENCE:
+        return [_routing_slot()]
+    return [_session_ended(), _routing_slot()]
+
+
+def _session_ended() -> EventType:
+    return {"event": "routing_session_ended", "timestamp": None}
+
+
+def _routing_slot() -> EventType:
+    return {"event": "slot", "timestamp": None, "name": ROUTING_SLOT, "value": None}
 
 
 def slots_after_reset(domain_slots: DomainSlots, slots: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,10 +87,8 @@ def reset_events(
 
     `slots` are those before the reset, `hydration` what is to be put back after it.
     """
-    routing_slot = {"event": "slot", "timestamp": None, "name": ROUTING_SLOT, "value": None}
     if knows_routing(domain_slots):
-        ended: EventType = {"event": "routing_session_ended", "timestamp": None}
-        return [ended, routing_slot, *hydration]
+        return [_session_ended(), _routing_slot(), *hydration]
     # An older Rasa has no event for it: set each slot to what it would be afterwards.
     after = slots_after_reset(domain_slots, slots)
     after.update((event["name"], event["value"]) for event in hydration)
@@ -81,5 +100,5 @@ def reset_events(
     if active_loop:
         events.append({"event": "active_loop", "timestamp": None, "name": None})
     if ROUTING_SLOT in slots:
-        events.append(routing_slot)
+        events.append(_routing_slot())
     return events

@@ -74,8 +74,8 @@ class Gathering(Generic[Request]):
 class Batcher(Generic[Request]):
     """Runs `serve(calls)` in one thread for all the calls that wait, at most `batch_size` at once.
 
-    `serve` sets `answer` or `failure` on each call. `opened` and `closed` run in the thread as its
-    first and last act. Deadlines are seconds of `time.monotonic`; a call that is past its own when
+    `serve` sets `answer` or `failure` on each call. `closed` runs in the thread as
+    its last act. Deadlines are seconds of `time.monotonic`; a call that is past its own when
     its turn comes is not served.
 
     Raises:

@@ -2,6 +2,8 @@
 
 Between the read and the write another process may have written or erased. Slots are safe, for the
 upsert itself keeps the newest; but nothing that was erased meanwhile may get into the history.
+What is returned is the profile as of the read, with the caller's own changes: on PostgreSQL, what
+another process wrote in between is seen by the next call.
 """
 
 from __future__ import annotations
@@ -10,10 +12,9 @@ from collections.abc import Callable, Collection
 
 import sqlalchemy as sa
 
-from profile_store import merge, rows
+from profile_store import merge, recent, rows
 from profile_store.connection import transaction
 from profile_store.profile import Profile, ProfileKey
-from profile_store.recent import RecentProfiles
 
 Profiles = dict[ProfileKey, Profile]
 Changes = Callable[[Profiles], rows.News]
@@ -23,12 +24,11 @@ def read_and_write(
     connection: sa.Connection,
     keys: Collection[ProfileKey],
     changes: Changes,
-    recent: RecentProfiles,
 ) -> Profiles:
     """Return profiles after writing what `changes` finds to change; it merges it into them, too."""
     dialect = connection.dialect.name
     if dialect == "sqlite":
-        return _on_sqlite(connection, keys, changes, recent)
+        return _on_sqlite(connection, keys, changes)
     profiles = rows.read_profiles(connection, keys)
     changed = changes(profiles)
     if changed and dialect == "postgresql":
@@ -44,11 +44,11 @@ def _on_sqlite(
     connection: sa.Connection,
     keys: Collection[ProfileKey],
     changes: Changes,
-    recent: RecentProfiles,
 ) -> Profiles:
     """Read only what is not known, and nothing again unless another connection has committed."""
+    known = recent.of(connection)
     version = _data_version(connection)
-    profiles = recent.get(keys, version)
+    profiles = known.get(keys, version)
     unknown = [key for key in keys if key not in profiles]
     if unknown:
         profiles.update(rows.read_profiles(connection, unknown))
@@ -63,9 +63,9 @@ def _on_sqlite(
                 else:
                     _write_again(connection, profiles, changed)
         except BaseException:
-            recent.clear()
+            known.clear()
             raise
-    recent.put(profiles)
+    known.put(profiles)
     return profiles
 
 

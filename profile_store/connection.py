@@ -52,6 +52,11 @@ class DatabaseConnection:
         """The database's name as SQLAlchemy says it."""
         return self._engine.dialect.name
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, which may have been cut since it was used last."""
+        return self._connection is not None
+
     def fail_fast(self) -> None:
         """Raise at once while the database is known to be down; any thread may ask.
 

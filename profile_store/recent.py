@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 
+import sqlalchemy as sa
+
 from profile_store.profile import Profile, ProfileKey
 
-MAX_SLOTS = 40_000
-"""Slots kept in all, of 2,000 profiles with 20 each: about 20 MB."""
+MAX_SLOTS = 42_000
+"""Slots kept in all, a profile counted as one more: of 2,000 profiles with 20 each, about 20 MB."""
 
 MAX_BYTES = 16 * 1024 * 1024
 """Bytes of values kept in all."""
+
+
+_INFO = "recent profiles"
+
+
+def of(connection: sa.Connection) -> RecentProfiles:
+    """Return a connection's own: versions of two connections cannot be compared."""
+    kept: RecentProfiles = connection.info.setdefault(_INFO, RecentProfiles())
+    return kept
 
 
 class RecentProfiles:
@@ -45,7 +56,7 @@ class RecentProfiles:
             self.discard(key)
             size = sum(len(state.encoded) for state in profile.states.values())
             self._profiles[key] = profile, size
-            self._slots += len(profile.states)
+            self._slots += 1 + len(profile.states)
             self._bytes += size
         while self._profiles and (self._slots > MAX_SLOTS or self._bytes > MAX_BYTES):
             self.discard(next(iter(self._profiles)))
@@ -54,7 +65,7 @@ class RecentProfiles:
         """Forget a profile, for it has changed."""
         profile, size = self._profiles.pop(key, (None, 0))
         if profile is not None:
-            self._slots -= len(profile.states)
+            self._slots -= 1 + len(profile.states)
             self._bytes -= size
 
     def clear(self) -> None:

@@ -19,6 +19,7 @@ from profile_store import (
     linking,
     merge,
     migrate,
+    recent,
     rows,
     settings,
     values,
@@ -37,7 +38,6 @@ from profile_store.profile import (
     SlotWrite,
     check_key_part,
 )
-from profile_store.recent import RecentProfiles
 from profile_store.store import ProfileStore
 
 logger = logging.getLogger(__name__)
@@ -76,10 +76,9 @@ class SQLProfileStore(ProfileStore):
     def __init__(self, config: settings.StoreSettings) -> None:
         self._config = config
         self._database = DatabaseConnection(config)
-        self._recent = RecentProfiles()
         self._batcher: Batcher[_Sync | _Task] = Batcher(
             self._serve,
-            closed=self._close_connection,
+            closed=self._database.drop,
             queue_size=config.queue_size,
             batch_size=config.batch_size,
             timeout=config.timeout,
@@ -113,7 +112,7 @@ class SQLProfileStore(ProfileStore):
             check_key_part("slot's name", slot, MAX_SLOT_NAME)
 
         def forget(connection: sa.Connection) -> Receipt:
-            self._recent.discard(key)
+            recent.of(connection).discard(key)
             return erasure.forget(connection, key, named, at)
 
         return await self._task(forget)
@@ -123,8 +122,8 @@ class SQLProfileStore(ProfileStore):
             return await self.fetch(target)
 
         def link(connection: sa.Connection) -> Profile:
-            self._recent.discard(source)
-            self._recent.discard(target)
+            recent.of(connection).discard(source)
+            recent.of(connection).discard(target)
             return linking.link(connection, source, target, self._config.max_slots)
 
         return await self._task(link)
@@ -145,10 +144,6 @@ class SQLProfileStore(ProfileStore):
     def close(self) -> None:
         self._batcher.close()
         self._database.close()
-
-    def _close_connection(self) -> None:
-        self._recent.clear()
-        self._database.drop()
 
     async def _task(self, run: Callable[[sa.Connection], Answer]) -> Answer:
         self._database.fail_fast()
@@ -234,10 +229,16 @@ class SQLProfileStore(ProfileStore):
     ) -> bool:
         """Serve calls; return False when it is worth serving each by itself."""
         for attempt in range(1, ATTEMPTS + 1):
+            fresh = not self._database.connected
             try:
                 serve(self._database.get(), calls)
             except sa.exc.DBAPIError as error:
                 if is_transient(error) and attempt < ATTEMPTS:
+                    continue
+                if error.connection_invalidated and not fresh:
+                    # Cut while it was idle, by a proxy or by the server's own patience: whether
+                    # the database is there, a new one will tell.
+                    self._database.drop()
                     continue
                 failure = self._database.failed(error)
                 failure.__cause__ = error
@@ -251,7 +252,6 @@ class SQLProfileStore(ProfileStore):
                 failure.__cause__ = error
             else:
                 return True
-            self._recent.clear()
             for call in calls:
                 call.failure = failure
             return not isinstance(failure, errors.StatementFailed)
@@ -261,7 +261,7 @@ class SQLProfileStore(ProfileStore):
         requests: list[_Sync] = [call.request for call in calls]
         keys = {request.key for request in requests}
         profiles = committing.read_and_write(
-            connection, keys, lambda read: self._merge(read, requests), self._recent
+            connection, keys, lambda read: self._merge(read, requests)
         )
         for call, request in zip(calls, requests, strict=True):
             call.answer = Outcome(profiles[request.key], request.refused)
@@ -277,6 +277,8 @@ class SQLProfileStore(ProfileStore):
             if not news:
                 continue
             news = limits.within_limit(profile, news, self._config.max_slots, request.refused)
+            if not news:
+                continue
             profiles[request.key] = Profile({**profile.states, **news}, profile.erased_at)
             changed.setdefault(request.key, {}).update(news)
         return changed

@@ -165,6 +165,10 @@ class DatabaseServer(abc.ABC):
             return count
 
     @abc.abstractmethod
+    def cut_statements(self, admin: sa.Connection, database: str) -> Sequence[str]:
+        """Return what cuts all connections to a database, as a proxy does those that are idle."""
+
+    @abc.abstractmethod
     def _count(self, database: str) -> str:
         """Return the statement that counts connections."""
 
@@ -233,6 +237,11 @@ class PostgresServer(DatabaseServer):
     def _drop(self, name: str) -> str:
         return f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
 
+    def cut_statements(self, admin: sa.Connection, database: str) -> Sequence[str]:
+        return [
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+        ]
+
     def _count(self, database: str) -> str:
         return f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'"
 
@@ -280,6 +289,12 @@ class MariaDBServer(DatabaseServer):
             f"--init-file={self.folder / 'init.sql'}",
             *(f"--{name}={value}" for name, value in self.settings.items()),
         ]  # fmt: skip
+
+    def cut_statements(self, admin: sa.Connection, database: str) -> Sequence[str]:
+        found = admin.exec_driver_sql(
+            f"SELECT id FROM information_schema.processlist WHERE db = '{database}'"
+        )
+        return [f"KILL CONNECTION {number}" for number in found.scalars()]
 
     def _count(self, database: str) -> str:
         return f"SELECT count(*) FROM information_schema.processlist WHERE db = '{database}'"

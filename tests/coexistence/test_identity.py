@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from coexistence.identity import identify
+from coexistence.identity import identify, told_user_id
 from tests.coexistence.events import session_start, slot, tracker, user
 
 
@@ -17,8 +17,8 @@ def who(rules: list[str], *events: Any, **options: Any) -> str | None:
 
 def test_the_first_rule_that_finds_somebody_wins() -> None:
     assert who(["user_id", "sender_id"], user_id="ann") == "ann"
-    assert who(["user_id", "sender_id"]) == "conversation"
-    assert who(["sender_id", "user_id"], user_id="ann") == "conversation"
+    assert who(["user_id", "sender_id"]) == "conversation/conversation"
+    assert who(["sender_id", "user_id"], user_id="ann") == "conversation/conversation"
 
 
 def test_nobody_is_found_when_no_rule_fits() -> None:
@@ -48,7 +48,7 @@ def test_the_newest_message_decides_and_the_other_users_events_are_not_theirs() 
     identity = identify(tracker(*events), ["metadata:customer"])
     assert identity is not None
     assert identity.user_id == "bob"
-    assert identity.since == 1
+    assert identity.since == 2
     assert not identity.was_anonymous
 
 
@@ -76,3 +76,21 @@ def test_ids_are_text_or_whole_numbers(value: Any, found: str | None) -> None:
 
 def test_a_slot_never_names_the_user() -> None:
     assert who(["metadata:customer", "user_id"], slots={"customer": "x", "user_id": "x"}) is None
+
+
+def test_no_conversation_is_taken_for_a_user_whatever_it_is_called() -> None:
+    rules = ["user_id", "sender_id"]
+    named_like = identify(tracker(sender_id="ann"), rules)
+    users = [identify(tracker(user_id=name), rules) for name in
+             ("ann", "conversation/ann", "user/ann", "user/conversation/ann")]  # fmt: skip
+    keys = [found.user_id for found in (named_like, *users) if found is not None]
+    assert len(set(keys)) == 5
+    assert "ann" in keys
+
+
+def test_what_the_body_told_is_taken_where_the_sdk_drops_it() -> None:
+    token = told_user_id.set("ann")
+    try:
+        assert who(["user_id", "sender_id"]) == "ann"
+    finally:
+        told_user_id.reset(token)

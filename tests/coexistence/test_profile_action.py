@@ -13,10 +13,15 @@ from rasa_sdk.interfaces import ActionExecutionRejection
 
 from coexistence import ProfileAction, RoutingSlotWritten, System, Turn, UnknownSlot, runtime
 from coexistence.profile_actions import ActionSyncProfile
+from coexistence.runtime import Runtime
 from profile_store import ProfileKey
 from tests.coexistence.events import DOMAIN, START, Event, empty_slots, routed, slot, tracker, user
 
 Act = Callable[[Turn], Awaitable[Sequence[EventType] | None]]
+
+
+ANONYMOUS = ProfileKey("default", "conversation/conversation")
+"""What the profile of the tests' conversation is kept under, while nobody is known."""
 
 
 async def play(act: Act, *events: Any, **options: Any) -> list[Event]:
@@ -44,7 +49,7 @@ def sets(events: list[Event]) -> dict[str, Any]:
     return {e["name"]: e["value"] for e in events if e["event"] == "slot"}
 
 
-async def kept(user_id: str = "conversation") -> dict[str, Any]:
+async def kept(user_id: str = ANONYMOUS.user_id) -> dict[str, Any]:
     return dict(await runtime.current().store.fetch(ProfileKey("default", user_id)))
 
 
@@ -86,7 +91,7 @@ async def test_returned_slots_are_stored_before_rasa_hears_of_them() -> None:
     assert sets(events)["name"] == "Ann"
     assert sets(events)["scratch"] == "x"
     assert await kept() == {"name": "Ann"}
-    (write,) = await runtime.current().store.history(ProfileKey("default", "conversation"))
+    (write,) = await runtime.current().store.history(ANONYMOUS)
     assert (write.source.system, write.source.action) == ("calm", "action_own")
 
 
@@ -106,7 +111,7 @@ async def test_what_was_stored_is_not_stored_anew_when_the_tracker_brings_it_bac
 
     returned = await play(act, user())
     await said(user(), *[{**event, "timestamp": START + 9} for event in returned])
-    history = await runtime.current().store.history(ProfileKey("default", "conversation"))
+    history = await runtime.current().store.history(ANONYMOUS)
     assert len(history) == 1
 
 
@@ -115,7 +120,7 @@ async def test_a_slot_returned_as_null_is_released() -> None:
         return [SlotSet("name", None)]
 
     await play(act, user(), slot("name", "Ann"))
-    profile = await runtime.current().store.fetch(ProfileKey("default", "conversation"))
+    profile = await runtime.current().store.fetch(ANONYMOUS)
     assert profile.state("name").released
 
 
@@ -135,7 +140,7 @@ async def test_forget_empties_and_erases() -> None:
     events = await play(act, user(), slot("name", "Ann"), slots={"name": "Ann"})
     assert sets(events)["name"] is None
     assert await kept() == {}
-    assert await runtime.current().store.history(ProfileKey("default", "conversation")) == []
+    assert await runtime.current().store.history(ANONYMOUS) == []
 
 
 async def test_what_is_remembered_and_then_forgotten_is_forgotten() -> None:
@@ -253,3 +258,12 @@ def test_the_base_class_is_abstract_so_that_the_sdk_does_not_register_it() -> No
         "action_fetch_profile", "action_store_profile", "action_sync_profile",
         "action_reset_routing", "action_session_start", "action_forget_profile",
     }  # fmt: skip
+
+
+async def test_what_could_not_be_erased_is_not_emptied_either(outage: Runtime) -> None:
+    async def act(turn: Turn) -> None:
+        turn.forget("name")
+
+    events = await play(act, user(), slots={"name": "Ann"})
+    assert "name" not in sets(events)
+    assert sets(events)["profile_status"] == "unavailable"

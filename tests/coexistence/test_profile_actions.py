@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.interfaces import ActionMissingDomainException
 
-from coexistence import runtime
+from coexistence import profile_actions, runtime
 from coexistence.profile_actions import (
     ActionFetchProfile,
     ActionForgetProfile,
@@ -20,6 +23,8 @@ from coexistence.profile_actions import (
     ActionSyncProfile,
 )
 from coexistence.routing import rasa_version
+from coexistence.runtime import Runtime
+from coexistence.settings import Settings
 from profile_store import ProfileKey
 from tests.coexistence.conftest import UseSettings
 from tests.coexistence.events import (
@@ -37,6 +42,9 @@ from tests.coexistence.events import (
     tracker,
     user,
 )
+
+ANONYMOUS = ProfileKey("default", "conversation/conversation")
+"""What the profile of the tests' conversation is kept under, while nobody is known."""
 
 SIX = [
     ActionFetchProfile, ActionStoreProfile, ActionSyncProfile, ActionResetRouting,
@@ -60,7 +68,7 @@ def status(events: list[Event]) -> Any:
     return found[-1] if found else None
 
 
-async def kept(user_id: str = "conversation") -> dict[str, Any]:
+async def kept(user_id: str = ANONYMOUS.user_id) -> dict[str, Any]:
     return dict(await runtime.current().store.fetch(ProfileKey("default", user_id)))
 
 
@@ -124,13 +132,13 @@ async def test_storing_twice_changes_nothing() -> None:
     state = fresh(user(), slot("name", "Ann"))
     await run(ActionStoreProfile, state)
     await run(ActionStoreProfile, state)
-    history = await runtime.current().store.history(ProfileKey("default", "conversation"))
+    history = await runtime.current().store.history(ANONYMOUS)
     assert [write.value for write in history] == ["Ann"]
 
 
 async def test_what_is_stored_tells_where_it_came_from() -> None:
     await said(routed(True), user(), action("action_x"), slot("name", "Ann"))
-    (write,) = await runtime.current().store.history(ProfileKey("default", "conversation"))
+    (write,) = await runtime.current().store.history(ANONYMOUS)
     assert (write.source.system, write.source.action, write.source.conversation) == (
         "calm",
         "action_x",
@@ -311,7 +319,7 @@ async def test_a_new_session_does_not_put_a_released_slot_back() -> None:
 
 async def test_a_new_session_does_not_carry_over_what_was_erased() -> None:
     await said(user(), slot("name", "Ann"))
-    await runtime.current().store.forget(ProfileKey("default", "conversation"), at=START + 50)
+    await runtime.current().store.forget(ANONYMOUS, at=START + 50)
     events = await run(
         ActionSessionStart, fresh(user(), slot("name", "Ann"), slots={"name": "Ann"})
     )
@@ -328,7 +336,7 @@ async def test_forget_erases_the_profile_and_the_slots() -> None:
     assert sets(events) == {"name": None}
     assert status(events) == "empty"
     assert await kept() == {}
-    assert await runtime.current().store.history(ProfileKey("default", "conversation")) == []
+    assert await runtime.current().store.history(ANONYMOUS) == []
 
 
 async def test_what_was_forgotten_does_not_come_back_from_the_same_tracker() -> None:
@@ -409,7 +417,7 @@ async def test_an_id_that_is_no_key_is_refused_and_the_conversation_goes_on(
 
 
 @pytest.mark.parametrize(
-    "sender_id", ["'; DROP TABLE profile;--", 'a"b`c', "😀", "x" * 255, "a b", "ünï"]
+    "sender_id", ["'; DROP TABLE profile;--", 'a"b`c', "😀", "x" * 242, "a b", "ünï"]
 )
 async def test_an_odd_id_is_a_key_like_any_other(sender_id: str) -> None:
     await said(user(), slot("name", "Ann"), sender_id=sender_id)
@@ -441,3 +449,77 @@ async def test_an_anonymous_conversation_that_gains_a_user_id_brings_its_profile
     assert sets(await run(ActionSyncProfile, state)) == {"name": "Ann"}
     assert await kept("ann") == {"name": "Ann"}
     assert await kept("web") == {}
+
+
+async def test_a_user_never_gets_what_another_one_left_in_the_conversation(
+    use_settings: UseSettings,
+) -> None:
+    use_settings(identity=["metadata:customer"])
+    events = [
+        *session_start(), user(metadata={"customer": "ann"}), slot("name", "Ann"),
+        slot("tier", "gold"), listen(), user(metadata={"customer": "bob"}), slot("tier", "basic"),
+    ]  # fmt: skip
+    state = tracker(*events, slots={**empty_slots(), "name": "Ann", "tier": "basic"})
+    assert sets(await run(ActionSyncProfile, state)) == {"name": None}
+    assert await kept("bob") == {"tier": "basic"}
+
+
+async def test_during_an_outage_another_users_values_are_taken_away_all_the_same(
+    use_settings: UseSettings, tmp_path: Path
+) -> None:
+    use_settings(identity=["metadata:customer"], db=str(tmp_path / "nowhere" / "profiles.db"))
+    events = [
+        *session_start(), user(metadata={"customer": "ann"}), slot("name", "Ann"),
+        user(metadata={"customer": "bob"}),
+    ]  # fmt: skip
+    state = tracker(*events, slots={**empty_slots(), "name": "Ann"})
+    assert sets(await run(ActionSyncProfile, state)) == {"name": None}
+
+
+async def test_a_conversation_called_like_a_user_is_not_the_user() -> None:
+    await said(user(), slot("name", "Ann"), user_id="ann")
+    assert sets(await run(ActionFetchProfile, fresh(user(), sender_id="ann"))) == {}
+    events = [user(), user(metadata={"user_id": "bob"})]
+    linked = fresh(*events, sender_id="ann", user_id="bob")
+    assert sets(await run(ActionFetchProfile, linked)) == {}
+    assert await kept("ann") == {"name": "Ann"}
+
+
+async def test_forgetting_in_the_turn_that_logs_in_leaves_no_anonymous_profile() -> None:
+    await said(user(), slot("name", "Zoe"))
+    events = [user(), slot("name", "Zoe"), user(metadata={"user_id": "zoe"})]
+    assert status(await run(ActionForgetProfile, fresh(*events, user_id="zoe"))) == "empty"
+    assert await kept("zoe") == {}
+    assert await kept() == {}
+
+
+async def test_a_reset_that_fails_unforeseen_still_ends_the_routing_session(
+    monkeypatch: pytest.MonkeyPatch, rasa: str
+) -> None:
+    monkeypatch.setattr(profile_actions, "Exchange", None)
+    kinds = [event["event"] for event in await run(ActionResetRouting, fresh(user()))]
+    assert kinds == ["routing_session_ended", "slot"]
+
+
+async def test_a_stored_value_that_cannot_be_read_is_named_and_the_others_come_back(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    await said(user(), slot("name", "Ann"), slot("tier", "gold"))
+    runtime.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "profiles.db")) as connection:
+        connection.execute("UPDATE profile_slot SET value = x'7B' WHERE slot = 'tier'")
+        connection.commit()
+    runtime.use(Runtime(Settings(db=str(tmp_path / "profiles.db"))))
+    assert sets(await run(ActionFetchProfile, fresh(user()))) == {"name": "Ann"}
+    assert "Slot tier" in caplog.text
+
+
+async def test_profile_forget_with_a_name_that_is_not_shared_claims_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    domain = {**DOMAIN, "slots": {**DOMAIN["slots"], "profile_forget": {"type": "text"}}}
+    await said(user(), slot("name", "Ann"))
+    state = fresh(user(), slots={"profile_forget": "nmae"})
+    assert status(await run(ActionForgetProfile, state, domain)) == "unavailable"
+    assert "profile_forget" in caplog.text
+    assert await kept() == {"name": "Ann"}

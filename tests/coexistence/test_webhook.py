@@ -138,3 +138,10 @@ def test_no_body_is_anything_but_read_or_refused(raw: bytes) -> None:
     except BadRequest as error:
         status = error.status
     assert 200 <= status < 500
+
+
+def test_many_deep_nests_side_by_side_are_refused_before_they_cost_anything() -> None:
+    nest = "[" * 190 + "]" * 190
+    raw = json.dumps({**GOOD, "odd": 0}).replace('"odd": 0', f'"odd": [{",".join([nest] * 3000)}]')
+    with pytest.raises(BadRequest, match="nested"):
+        read_call(raw.encode(), None, 10_000_000)

@@ -31,7 +31,7 @@ def no_settings_but_the_test_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 @pytest.fixture
 def config(empty_database: Database) -> StoreSettings:
-    return StoreSettings(url=empty_database.url)
+    return StoreSettings(url=empty_database.url, timeout=60)
 
 
 @contextlib.contextmanager

@@ -208,3 +208,13 @@ async def test_a_write_from_an_odd_conversation_is_kept(
         "NUL": "a\N{REPLACEMENT CHARACTER}b",
         "half a surrogate pair": "\N{REPLACEMENT CHARACTER}",
     }
+
+
+async def test_a_full_profile_refuses_a_new_slot_that_comes_alone(
+    open_store: OpenStore, ann: ProfileKey
+) -> None:
+    store = open_store(max_slots=1)
+    await store.store(ann, [SlotWrite("a", 1, 10.0)])
+    outcome = await store.store(ann, [SlotWrite("b", 1, 11.0)])
+    assert set(outcome.refused) == {"b"}
+    assert dict(outcome.profile) == {"a": 1}

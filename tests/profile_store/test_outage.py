@@ -135,3 +135,14 @@ async def test_what_was_acknowledged_before_a_kill_is_there_after_it(
     )
     # A write that was not acknowledged may be there as well: at most the one under way.
     assert all(profile[slot] <= number + 1 for slot, number in acknowledged.items())
+
+
+async def test_a_connection_that_was_cut_while_idle_costs_nobody_a_profile(
+    open_store: OpenStore, server: DatabaseServer, ann: ProfileKey
+) -> None:
+    store = open_store()
+    await store.store(ann, [SlotWrite("a", 1, 1.0)])
+    with server.admin() as admin:
+        for statement in server.cut_statements(admin, "profiles"):
+            admin.exec_driver_sql(statement)
+    assert dict(await store.fetch(ann)) == {"a": 1}

@@ -26,7 +26,7 @@ def test_a_profile_is_known_as_of_the_version_it_was_read_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slots", "size"), [(recent.MAX_SLOTS // 2, 0), (1, recent.MAX_BYTES // 2)]
+    ("slots", "size"), [(recent.MAX_SLOTS // 2 - 1, 0), (1, recent.MAX_BYTES // 2)]
 )
 def test_the_one_not_used_for_longest_is_let_go(slots: int, size: int) -> None:
     known = RecentProfiles()
@@ -95,3 +95,21 @@ async def test_what_this_store_forgets_or_links_is_not_remembered(open_store: Op
     assert dict(await store.fetch(BOB)) == {"name": "Ann"}
     await store.forget(BOB, at=20.0)
     assert dict(await store.fetch(BOB)) == {}
+
+
+def test_profiles_without_slots_take_room_too() -> None:
+    known = RecentProfiles()
+    known.get([], 1)
+    keys = [ProfileKey("bank", str(number)) for number in range(recent.MAX_SLOTS + 1)]
+    known.put(dict.fromkeys(keys, Profile()))
+    assert len(known.get(keys, 1)) == recent.MAX_SLOTS
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_a_new_connection_knows_nothing(open_store: OpenStore) -> None:
+    # Versions of two connections are not comparable: after a fork or an outage they may be equal.
+    ours, theirs = open_store(), open_store()
+    await ours.store(ANN, [SlotWrite("name", "Ann", 10.0)])
+    ours._database.drop()
+    await theirs.forget(ANN, at=20.0)
+    assert dict(await ours.fetch(ANN)) == {}
