@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -38,6 +39,8 @@ def play(console: Console, pause: Pause = time.sleep) -> None:
     """
     if os.name != "posix":
         raise DemoFailed("it needs Linux, macOS or WSL.")
+    # Python finds the temporary folder by making a file there: not while Ctrl-C is to be expected.
+    tempfile.gettempdir()
     screen = Screen(console)
     screen.opening()
     screen.starting()
