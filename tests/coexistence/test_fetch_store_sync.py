@@ -13,9 +13,7 @@ from coexistence.profile_actions import (
 from tests.coexistence.calls import ANONYMOUS, fresh, kept, run, said, sets, status
 from tests.coexistence.events import (
     DOMAIN,
-    Event,
     action,
-    flow_end_reset,
     routed,
     session_start,
     slot,
@@ -35,11 +33,6 @@ async def test_fetch_of_an_unknown_user_sets_nothing() -> None:
     events = await run(ActionFetchProfile, fresh(user()))
     assert sets(events) == {}
     assert status(events) == "empty"
-
-
-async def test_fetch_brings_back_released_values() -> None:
-    await said(user(), slot("name", "Ann"), flow_end_reset("name"))
-    assert sets(await run(ActionFetchProfile, fresh(user()))) == {"name": "Ann"}
 
 
 async def test_fetch_never_overwrites_what_was_just_said() -> None:
@@ -88,20 +81,6 @@ async def test_sync_stores_and_fetches_at_once() -> None:
     state = fresh(user(), slot("tier", "gold"), user(), user_id="ann", slots={"tier": "gold"})
     assert sets(await run(ActionSyncProfile, state)) == {"name": "Ann"}
     assert await kept("ann") == {"name": "Ann", "tier": "gold"}
-
-
-@pytest.mark.parametrize(
-    "release", [flow_end_reset("name"), slot("name", None), {"event": "reset_slots"}]
-)
-async def test_sync_does_not_put_a_released_slot_back_until_it_is_written_again(
-    release: Event,
-) -> None:
-    events = [user(), slot("name", "Ann"), release]
-    await said(*events)
-    assert sets(await run(ActionSyncProfile, fresh(*events, user()))) == {}
-    assert sets(await run(ActionSyncProfile, fresh(user(), sender_id="conversation"))) == {}
-    await said(*events, slot("name", "Bea"))
-    assert sets(await run(ActionSyncProfile, fresh(user()))) == {"name": "Bea"}
 
 
 async def test_sync_while_a_flow_runs_changes_no_slot_that_holds_a_value() -> None:

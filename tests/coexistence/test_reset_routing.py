@@ -13,7 +13,6 @@ from tests.coexistence.calls import fresh, kept, run, said, sets, status
 from tests.coexistence.conftest import UseSettings
 from tests.coexistence.events import (
     DOMAIN,
-    flow_end_reset,
     routed,
     session_start,
     slot,
@@ -48,11 +47,6 @@ async def test_the_reset_ends_a_running_skill_so_every_live_value_comes_back(ras
     await said(user(), slot("name", "Ann"))
     running = fresh(session_start(), user(), slots={"name": "Typed"}, stack=[{"frame_id": "f"}])
     assert sets(await run(ActionResetRouting, running))["name"] == "Ann"
-
-
-async def test_the_reset_does_not_put_a_released_slot_back(rasa: str) -> None:
-    state = fresh(user(), slot("name", "Ann"), flow_end_reset("name"))
-    assert "name" not in sets(await run(ActionResetRouting, state))
 
 
 async def test_the_reset_tells_its_status_after_rasa_has_wiped_it(rasa: str) -> None:

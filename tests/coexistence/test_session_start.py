@@ -47,11 +47,6 @@ async def test_a_new_session_says_how_it_went_even_if_the_last_one_said_the_same
     assert status(await run(ActionSessionStart, state, domain)) == "loaded"
 
 
-async def test_a_new_session_does_not_put_a_released_slot_back() -> None:
-    await said(user(), slot("name", "Ann"), slot("name", None))
-    assert sets(await run(ActionSessionStart, fresh())) == {}
-
-
 async def test_a_new_session_does_not_carry_over_what_was_erased() -> None:
     await said(user(), slot("name", "Ann"))
     await runtime.current().store.forget(ANONYMOUS, at=START + 50)
