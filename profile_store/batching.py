@@ -107,11 +107,6 @@ class Batcher(Generic[Request]):
         )
         self._is_closed = False
 
-    @property
-    def depth(self) -> int:
-        """How many calls wait."""
-        return self._waiting.qsize()
-
     async def submit(self, request: Request) -> Any:
         """Return the answer to a request, served together with whatever else waits."""
         if self._is_closed:
@@ -151,8 +146,9 @@ class Batcher(Generic[Request]):
         with self._starting:
             if self._process == os.getpid():
                 return
-            # After a fork the thread and whatever waited in the queue stayed with the parent.
+            # After a fork the thread and whatever waited stayed with the parent.
             self._waiting = queue.SimpleQueue()
+            self._gathered = WeakKeyDictionary()
             self._thread = threading.Thread(
                 target=self._run, args=(self._waiting,), name="profile-store", daemon=True
             )
