@@ -10,7 +10,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.interfaces import ActionMissingDomainException
 
-from coexistence import failures, runtime
+from coexistence import events, failures, runtime
 from coexistence.hydration import hydrate
 from coexistence.identity import SENDER_ID, conversation_key, identify
 from coexistence.observation import Observation, newest_time, observe
@@ -56,7 +56,8 @@ class Exchange:
         self.system = System.of_slot(tracker.slots.get(ROUTING_SLOT))
         self.profile: Profile | None = None
         self.key: ProfileKey | None = None
-        self._identity = identify(tracker, self._runtime.settings.identity)
+        self._events = events.of(tracker)
+        self._identity = identify(tracker, self._events, self._runtime.settings.identity)
         self.user_id = self._identity.user_id if self._identity else None
         self._observed: Observation | None = None
         self._refused: set[str] = set()
@@ -75,9 +76,8 @@ class Exchange:
         """What this session's events wrote and released."""
         if self._observed is None:
             since = self._identity.since if self._identity else 0
-            events = self.tracker.events
             self._observed = observe(
-                events[since:] if since else events,
+                self._events[since:] if since else self._events,
                 self.slots.shared,
                 conversation=self.tracker.sender_id,
                 system_now=self.system,
@@ -113,7 +113,7 @@ class Exchange:
     @property
     def newest(self) -> float | None:
         """The time in seconds of the tracker's newest event; None when it has none."""
-        return newest_time(self.tracker.events) or None
+        return newest_time(self._events) or None
 
     async def _submit(
         self, writes: Sequence[SlotWrite], releases: Sequence[Release], clock: float | None
@@ -204,10 +204,9 @@ class Exchange:
         since = self._identity.since if self._identity else 0
         if not since:
             return set()
-        events = self.tracker.events
         theirs, own = (
-            {event.get("name") for event in part if event.get("event") == "slot"}
-            for part in (events[:since], events[since:])
+            {event.name for event in part if event.kind == "slot"}
+            for part in (self._events[:since], self._events[since:])
         )
         return {name for name in self.slots.shared if name in theirs and name not in own}
 
@@ -217,11 +216,10 @@ class Exchange:
         An action that runs on every turn is called while Rasa extracts slots, and its events may
         be applied after those of this very message: it must not answer with older values.
         """
-        for event in reversed(self.tracker.events):
-            kind = event.get("event")
-            if kind == "user":
+        for event in reversed(self._events):
+            if event.kind == "user":
                 break
-            if kind == "action":
+            if event.kind == "action":
                 return set()
         message = self.tracker.latest_message
         return {

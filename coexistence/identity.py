@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextvars
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from rasa_sdk import Tracker
+from rasa_sdk import Tracker
+
+from coexistence.events import Event
 
 USER_ID = "user_id"
 SENDER_ID = "sender_id"
@@ -37,7 +38,7 @@ class Identity(NamedTuple):
     was_anonymous: bool = False
 
 
-def identify(tracker: Tracker, rules: Sequence[str]) -> Identity | None:
+def identify(tracker: Tracker, events: Sequence[Event], rules: Sequence[str]) -> Identity | None:
     """Return who a tracker's conversation is with, None when no rule finds anybody.
 
     Never a slot that the user can fill by talking: `user_id` is Rasa's (from the message
@@ -51,14 +52,14 @@ def identify(tracker: Tracker, rules: Sequence[str]) -> Identity | None:
                 return Identity(conversation_key(found))
         elif rule == USER_ID:
             found = _as_id(getattr(tracker, "user_id", None) or told_user_id.get())
-            first = next(_mentions(tracker, USER_ID), None)
+            first = next(_mentions(tracker, events, USER_ID), None)
             if found is None and first is not None:
                 # gRPC with an SDK before 3.16: the messages still have it
                 found = first[1]
             if found is not None:
-                return Identity(user_key(found), was_anonymous=_began_without(tracker, first))
+                return Identity(user_key(found), was_anonymous=_began_without(events, first))
         else:
-            mentions = list(_mentions(tracker, rule.removeprefix(METADATA_PREFIX)))
+            mentions = list(_mentions(tracker, events, rule.removeprefix(METADATA_PREFIX)))
             if mentions:
                 found = mentions[-1][1]
                 since = 0
@@ -68,7 +69,7 @@ def identify(tracker: Tracker, rules: Sequence[str]) -> Identity | None:
                     if before != found == named:
                         since = index
                 return Identity(
-                    user_key(found), since, since == 0 and _began_without(tracker, mentions[0])
+                    user_key(found), since, since == 0 and _began_without(events, mentions[0])
                 )
     return None
 
@@ -95,20 +96,18 @@ def _as_id(value: Any) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _mentions(tracker: Tracker, key: str) -> Iterator[tuple[int, str]]:
+def _mentions(tracker: Tracker, events: Sequence[Event], key: str) -> Iterator[tuple[int, str]]:
     """Yield where the session's metadata names an id, oldest first; -1 for the session's start."""
     at_start = tracker.slots.get(_SESSION_METADATA_SLOT)
     if isinstance(at_start, Mapping) and (named := _as_id(at_start.get(key))) is not None:
         yield -1, named
-    for index, event in enumerate(tracker.events):
-        if event.get("event") == "user":
-            metadata = event.get("metadata")
-            if isinstance(metadata, Mapping) and (named := _as_id(metadata.get(key))) is not None:
-                yield index, named
+    for index, event in enumerate(events):
+        if event.kind == "user" and (named := _as_id(event.tags.get(key))) is not None:
+            yield index, named
 
 
-def _began_without(tracker: Tracker, mention: tuple[int, str] | None) -> bool:
+def _began_without(events: Sequence[Event], mention: tuple[int, str] | None) -> bool:
     """Return whether the user had said something before the first mention of an id."""
     return mention is not None and any(
-        event.get("event") == "user" for event in tracker.events[: max(0, mention[0])]
+        event.kind == "user" for event in events[: max(0, mention[0])]
     )

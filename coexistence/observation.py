@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from coexistence import tags
+from coexistence.events import Event
 from coexistence.shared_slots import SlotSpec
 from coexistence.system import ROUTING_SLOT, System
 from profile_store import Release, SlotWrite, Source
@@ -25,8 +26,6 @@ CLOCK_TOLERANCE = 300.0
 
 TICK = 1e-6
 """Seconds between two writes that must not be at one time: more than a float's step since 1970."""
-
-Event = Mapping[str, Any]
 
 _TELLING = frozenset(
     {
@@ -73,7 +72,7 @@ def observe(
     scan = _Scan(events, shared)
     take = scan.take
     for index, event in enumerate(events):
-        if event.get("event") in _TELLING:
+        if event.kind in _TELLING:
             take(index, event)
     if scan.undone:
         return observe(
@@ -94,7 +93,7 @@ def observe(
 def newest_time(events: Sequence[Event]) -> float:
     """Return the time in seconds of the last event that has one, 0 without any."""
     for event in reversed(events):
-        at = event.get("timestamp")
+        at = event.timestamp
         if isinstance(at, int | float) and not isinstance(at, bool):
             return float(at)
     return 0.0
@@ -123,11 +122,11 @@ class _Scan:
         self._action: str | None = None
 
     def take(self, index: int, event: Event) -> None:
-        kind = event.get("event")
+        kind = event.kind
         if kind == "slot":
             self._slot(index, event)
         elif kind == "action":
-            self._action = event.get("name")
+            self._action = event.name
             if self._action == "action_listen":
                 self._carrying_over = False
         elif kind == "user":
@@ -153,17 +152,15 @@ class _Scan:
             self.undone = True
 
     def _slot(self, index: int, event: Event) -> None:
-        slot = event.get("name")
+        slot = event.name
         if slot == ROUTING_SLOT:
             self.routed = True
-            self._system = _name(System.of_slot(event.get("value")))
+            self._system = _name(System.of_slot(event.value))
             return
         spec = self._shared.get(slot) if isinstance(slot, str) else None
-        if spec is None or slot is None or event.get("anonymized_at"):
+        if spec is None or slot is None or event.anonymized_at:
             return
-        value = event.get("value")
-        given = event.get("metadata")
-        metadata = given if isinstance(given, Mapping) else {}
+        value, metadata = event.value, event.tags
         if self._carrying_over or tags.is_hydration(metadata):
             (self._holding.discard if value is None else self._holding.add)(slot)
             if value is None and not self._carrying_over:
@@ -188,7 +185,7 @@ class _Scan:
     def _time_of(
         self, index: int, event: Event, slot: str, written_at: float | None = None
     ) -> float:
-        at = event.get("timestamp")
+        at = event.timestamp
         if not isinstance(at, int | float) or isinstance(at, bool) or not at > 0:
             at = self.newest
         elif at > self.newest + CLOCK_TOLERANCE:
@@ -203,7 +200,7 @@ class _Scan:
     def _next_credible(self, index: int) -> float:
         """Return the time of the next event whose clock was right: the same on every call."""
         for event in self._events[index + 1 :]:
-            at = event.get("timestamp")
+            at = event.timestamp
             if (
                 isinstance(at, int | float)
                 and not isinstance(at, bool)
@@ -219,14 +216,13 @@ def _without_undone(events: Sequence[Event]) -> list[Event]:
 
     def back_to(kind: str) -> None:
         while applied:
-            if applied.pop().get("event") == kind:
+            if applied.pop().kind == kind:
                 return
 
     for event in events:
-        kind = event.get("event")
-        if kind == "undo":
+        if event.kind == "undo":
             back_to("action")
-        elif kind == "rewind":
+        elif event.kind == "rewind":
             back_to("user")
             back_to("action")
         else:

@@ -19,7 +19,7 @@ from sanic.handlers import ErrorHandler
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from coexistence import failures, identity, routing, runtime, settings
+from coexistence import answering, events, failures, identity, routing, runtime, settings
 from coexistence.errors import CoexistenceError
 from coexistence.webhook import BadRequest, read_call
 from profile_store import (
@@ -43,6 +43,7 @@ class Plugin:
     def attach_sanic_app_extensions(self, app: Sanic[Any, Any]) -> None:
         """Add checked bodies, safe errors and `/ready`; close the store at the end."""
         config = runtime.current().settings
+        events.decode_lazily()
         if multiprocessing.parent_process() is None:
             _check_schema(config)
         app.error_handler = _SafeErrors()
@@ -96,11 +97,12 @@ async def _ready(_: Request) -> HTTPResponse:
     return response.json({"status": "ready"})
 
 
-async def _settle(*_: Any) -> None:
-    """Spare the garbage collector what lives as long as the process.
+async def _settle(app: Sanic[Any, Any], *_: Any) -> None:
+    """Take over the answering, and spare the garbage collector what lives as long as the process.
 
     Every full collection would walk all imported modules: 40 ms in which nobody is answered.
     """
+    answering.answer_calls(app)
     gc.collect()
     gc.freeze()
 

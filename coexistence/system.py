@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from rasa_sdk import Tracker
+from rasa_sdk import Tracker
+
+from coexistence import events
 
 ROUTING_SLOT = "route_session_to_calm"
 """Rasa's slot for the router's decision: true CALM, false NLU, null no routing session."""
@@ -49,10 +50,9 @@ def routing_state(tracker: Tracker) -> RoutingState:
     tracker carries; Rasa before 3.8 has no event for them, there the action's own is counted.
     """
     ended = actions = 0
-    for event in tracker.events:
-        kind = event.get("event")
-        if kind == "routing_session_ended":
+    for event in events.of(tracker):
+        if event.kind == "routing_session_ended":
             ended += 1
-        elif kind == "action" and event.get("name") == RESET_ACTION:
+        elif event.kind == "action" and event.name == RESET_ACTION:
             actions += 1
     return RoutingState(System.of_slot(tracker.slots.get(ROUTING_SLOT)), ended or actions)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from coexistence.errors import CoexistenceError
+from coexistence.events import UndecodedEvents
 
 MAX_DEPTH = 200
 """How deep lists and objects of a body may nest; Rasa's own stay below 20."""
@@ -19,15 +20,15 @@ MAX_ACTION_NAME = 255
 _MOST_PASSES = 10
 """How often as many bytes as a body has may be looked at to find how deep it nests."""
 
-_NOT_OPENING = bytes(byte for byte in range(256) if byte not in b"{[")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b'{}[]"')
 _STRING = re.compile(rb'"[^"]*"')
 _decoder = msgspec.json.Decoder()
+_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _TRACKER_TYPES: dict[str, tuple[type, ...]] = {
     "slots": (dict,),
     "latest_message": (dict, type(None)),
-    "events": (list,),
+    "events": (list, UndecodedEvents),
     "paused": (bool, type(None)),
     "followup_action": (str, type(None)),
     "active_loop": (dict, type(None)),
@@ -45,6 +46,7 @@ _CALL_TYPES: dict[str, tuple[type, ...]] = {
 _JSON_NAMES = {
     dict: "an object",
     list: "a list",
+    UndecodedEvents: "a list",
     str: "text",
     bool: "true or false",
     type(None): "null",
@@ -90,7 +92,7 @@ def _inflate(body: bytes, max_bytes: int) -> bytes:
 
 def _deeper_than(body: bytes, limit: int) -> bool:
     """Return whether brackets nest deeper than a limit, without decoding anything."""
-    if len(body.translate(None, _NOT_OPENING)) <= limit:
+    if len(body) <= limit:
         return False
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -98,7 +100,7 @@ def _deeper_than(body: bytes, limit: int) -> bool:
     brackets = body.translate(None, _NOT_BRACKETS).replace(b'""', b"")
     if b'"' in brackets:
         brackets = _STRING.sub(b"", brackets)
-    budget = _MOST_PASSES * len(body)
+    budget = max(_MOST_PASSES * len(body), 2 * limit * limit)
     for _ in range(limit):
         budget -= len(brackets)
         if budget < 0:
@@ -112,15 +114,29 @@ def _deeper_than(body: bytes, limit: int) -> bool:
 
 
 def _decode(body: bytes) -> Any:
+    """Return what a body says, its tracker's events undecoded where they can be."""
     try:
-        return _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        if not body.isascii():
+            body.decode()  # what is skipped is not looked at so closely
+        call: Any = _decoded(_split(body))
+        tracker = _split(call["tracker"])
+        events = tracker.pop("events")
+        call["tracker"] = _decoded(tracker)
+        call["tracker"]["events"] = UndecodedEvents(events)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, KeyError, TypeError):
         # Python's JSON, which Rasa writes, spells NaN and half surrogate pairs; what a bare SDK
         # would take, a conversation must not break on.
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
             raise BadRequest("The body is not JSON.", 400) from None
+    return call
+
+
+def _decoded(parts: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    return {
+        name: part if name == "tracker" else _decoder.decode(part) for name, part in parts.items()
+    }
 
 
 def _checked(call: Any) -> dict[str, Any]:
@@ -138,14 +154,20 @@ def _checked(call: Any) -> dict[str, Any]:
     if not isinstance(tracker.get("sender_id"), str):
         raise BadRequest("tracker.sender_id must be text.")
     _check_types(tracker, _TRACKER_TYPES, "tracker.")
-    for event in tracker.get("events") or ():
-        if type(event) is not dict or type(event.get("event")) is not str:
-            raise BadRequest("tracker.events must be objects, each with the name of its event.")
+    _check_events(tracker.get("events") or ())
     for frame in tracker.get("stack") or ():
         if type(frame) is not dict:
             raise BadRequest("tracker.stack must be objects.")
     _check_message(tracker.get("latest_message") or {})
     return call
+
+
+def _check_events(events: Any) -> None:
+    if isinstance(events, UndecodedEvents):
+        return  # they were checked when they were scanned
+    for event in events:
+        if type(event) is not dict or type(event.get("event")) is not str:
+            raise BadRequest("tracker.events must be objects, each with the name of its event.")
 
 
 def _check_message(message: dict[str, Any]) -> None:
@@ -157,5 +179,5 @@ def _check_message(message: dict[str, Any]) -> None:
 def _check_types(found: dict[str, Any], expected: dict[str, tuple[type, ...]], where: str) -> None:
     for name, types in expected.items():
         if name in found and not isinstance(found[name], types):
-            wanted = " or ".join(_JSON_NAMES[kind] for kind in types)
+            wanted = " or ".join(dict.fromkeys(_JSON_NAMES[kind] for kind in types))
             raise BadRequest(f"{where}{name} must be {wanted}.")

@@ -34,10 +34,11 @@ class Call(Generic[Request]):
 
 
 class Gathering(Generic[Request]):
-    """The calls of one turn of an event loop: handed over and timed together.
+    """The calls of a few turns of an event loop: handed over and timed together.
 
     Were the worker woken for the first of them, it would fight the loop for Python's lock while
-    the loop still has work, and serve small batches.
+    the loop still has work, and serve small batches. They are handed over with the first turn
+    that adds none, which for a call that comes alone is the next.
     """
 
     __slots__ = ("calls", "deadline", "loop", "timer", "unanswered")
@@ -123,8 +124,16 @@ class Batcher(Generic[Request]):
             )
         if gathering is None:
             gathering = self._gathered[loop] = Gathering(loop, self._timeout)
-            loop.call_soon(self._hand_over, loop)
+            loop.call_soon(self._gather, loop, 0)
         return await gathering.add(request).future
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
+        gathering = self._gathered.get(loop)
+        now = len(gathering.calls) if gathering is not None else 0
+        if before < now < self._batch_size:
+            loop.call_soon(self._gather, loop, now)
+        else:
+            self._hand_over(loop)
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         gathering = self._gathered.pop(loop, None)

@@ -8,13 +8,16 @@ another process wrote in between is seen by the next call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import sqlite3
+from collections.abc import Callable, Collection, Mapping
 
 import sqlalchemy as sa
 
 from profile_store import merge, recent, rows
 from profile_store.connection import transaction
-from profile_store.profile import Profile, ProfileKey
+from profile_store.profile import Profile, ProfileKey, SlotState
+
+_DATA_VERSION = "PRAGMA data_version"
 
 Profiles = dict[ProfileKey, Profile]
 Changes = Callable[[Profiles], rows.News]
@@ -69,8 +72,27 @@ def _on_sqlite(
     return profiles
 
 
+def from_memory(
+    connection: sa.Connection, key: ProfileKey, news: Mapping[str, SlotState]
+) -> Profile | None:
+    """Return a profile that is known, if news change nothing in it; nothing waits for the disk.
+
+    Only SQLite tells whether anybody else has written: a look at memory that its processes share.
+    """
+    if connection.dialect.name != "sqlite":
+        return None
+    driver = connection.connection.driver_connection
+    try:
+        # by the driver's hand: SQLAlchemy's would take five times as long as all the rest
+        (version,) = driver.execute(_DATA_VERSION).fetchone()  # type: ignore[union-attr]
+    except sqlite3.Error:
+        return None  # the worker will meet it, and knows what to do
+    profile = recent.of(connection).get([key], version).get(key)
+    return None if profile is None or merge.changes(profile, news) else profile
+
+
 def _data_version(connection: sa.Connection) -> int:
-    version: int = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+    version: int = connection.exec_driver_sql(_DATA_VERSION).scalar_one()
     return version
 
 

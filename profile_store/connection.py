@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator
 
@@ -29,13 +30,14 @@ _TRANSIENT = {"40001", "40P01", 1213, 1020}
 
 
 class DatabaseConnection:
-    """A connection to the store's database; only the worker thread uses it.
+    """A connection to the store's database; only the worker thread uses it, or who holds `lock`.
 
     SQLite databases are migrated when they are first connected to; on others, tables of another
     version are an error that names the command.
     """
 
     def __init__(self, config: settings.StoreSettings) -> None:
+        self.lock = threading.Lock()
         self._config = config
         self._engine = engine.create_engine(config)
         self._connection: sa.Connection | None = None
@@ -70,6 +72,10 @@ class DatabaseConnection:
     def now(self) -> float:
         """Return the time on the database's clock, in seconds, as last compared."""
         return time.time() + self._clock_offset
+
+    def current(self) -> sa.Connection | None:
+        """Return the connection if there is one in this process, and make none."""
+        return self._connection if self._process == os.getpid() else None
 
     def get(self) -> sa.Connection:
         """Return the connection, making one when there is none.
@@ -169,6 +175,25 @@ def transaction(connection: sa.Connection) -> Iterator[None]:
             connection.exec_driver_sql("ROLLBACK")
         raise
     connection.exec_driver_sql("COMMIT")
+
+
+@contextlib.contextmanager
+def on_the_disk(connection: sa.Connection) -> Iterator[None]:
+    """Let the commits inside wait for the disk: what is erased must not be back after a power cut.
+
+    Other databases than SQLite have that set by who runs them.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    before = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+    connection.exec_driver_sql("PRAGMA synchronous = FULL")
+    try:
+        yield
+    finally:
+        # When the connection itself is gone, so is its setting.
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
+            connection.exec_driver_sql(f"PRAGMA synchronous = {before}")
 
 
 def is_transient(error: sa.exc.DBAPIError) -> bool:

@@ -96,11 +96,10 @@ def _preparation(backend: str, config: settings.StoreSettings) -> Any:
     """Return what readies a fresh connection: statements, for poolers refuse start-up options."""
     milliseconds = int(config.timeout * _MILLISECONDS)
     if backend == "sqlite":
-        # Readers and one writer at a time do not block one another; a commit is on the disk
-        # when it is acknowledged.
+        # Readers and one writer at a time do not block one another.
         statements = [
             "PRAGMA journal_mode = WAL",
-            "PRAGMA synchronous = FULL",
+            f"PRAGMA synchronous = {config.synchronous}",
             "PRAGMA foreign_keys = ON",
         ]
     elif backend == "postgresql":

@@ -6,6 +6,7 @@ call moves dozens of small rows (docs/performance.md).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -33,6 +34,10 @@ class Prepared:
             return connection.exec_driver_sql(self._sql, dict(values))
         return connection.exec_driver_sql(self._sql, tuple(values[name] for name in self._names))
 
+    def run_flat(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Execute once with the values of several rows."""
+        connection.exec_driver_sql(self._sql, tuple(itertools.chain.from_iterable(rows)))
+
     def fetch(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[Any]:
         """Execute with values by name; return the driver's own rows."""
         result = self.run(connection, values)
@@ -59,6 +64,7 @@ class Prepared:
 
 
 @lru_cache(maxsize=_ENGINES)
-def prepare(make: Callable[[str], sa.Executable], dialect: Dialect) -> Prepared:
-    """Return what `make(name of the dialect)` spells, prepared for a dialect."""
-    return Prepared(make(dialect.name), dialect)
+def prepare(make: Callable[..., sa.Executable], dialect: Dialect, rows: int = 1) -> Prepared:
+    """Return what `make(name of the dialect)` spells, or `make(name, rows)` for several rows."""
+    made = make(dialect.name) if rows == 1 else make(dialect.name, rows)
+    return Prepared(made, dialect)

@@ -46,7 +46,7 @@ def check_key_part(what: str, text: object, longest: int) -> None:
         )
 
 
-class ProfileKey(msgspec.Struct, frozen=True, order=True):
+class ProfileKey(msgspec.Struct, frozen=True, gc=False, order=True):
     """Whose profile: a namespace (one assistant, or several that share profiles) and a user id.
 
     Raises:
@@ -62,7 +62,7 @@ class ProfileKey(msgspec.Struct, frozen=True, order=True):
         check_key_part("user id", self.user_id, MAX_USER_ID)
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):
     """Where a write came from: the system, the action and the conversation, as far as known."""
 
     system: str | None = None
@@ -88,7 +88,7 @@ def _cut(text: str | None, longest: int) -> str | None:
 UNKNOWN_SOURCE = Source()
 
 
-class SlotWrite(msgspec.Struct, frozen=True):
+class SlotWrite(msgspec.Struct, frozen=True, gc=False):
     """A value that somebody meant a slot to have, at `written_at` seconds on the writer's clock."""
 
     slot: str
@@ -97,14 +97,14 @@ class SlotWrite(msgspec.Struct, frozen=True):
     source: Source = UNKNOWN_SOURCE
 
 
-class Release(msgspec.Struct, frozen=True):
+class Release(msgspec.Struct, frozen=True, gc=False):
     """A slot was deliberately let go of at `released_at` seconds; its value is kept, asleep."""
 
     slot: str
     released_at: float
 
 
-class SlotState(msgspec.Struct, frozen=True):
+class SlotState(msgspec.Struct, frozen=True, gc=False):
     """What is known of one slot: the newest write or erasure, and the newest release.
 
     `encoded` is the value as JSON in UTF-8, empty where there is none; an erased slot has none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,10 @@ from profile_store.profile import (
     SlotWrite,
     Source,
 )
+
+_MOST_ROWS = 64
+"""Rows in one statement of SQLite's: its driver gives up Python's lock and waits for it again for
+each execution, and older libraries take no more than 999 values."""
 
 News = Mapping[ProfileKey, Mapping[str, SlotState]]
 """The states that some profiles are to have."""
@@ -50,7 +55,8 @@ def read_profiles(
             if source is None:
                 source = sources[origin] = Source(*origin)
             # value, written_at, erased, released_at
-            found[user][slot] = SlotState(row[3], row[4], bool(row[5]), row[6], source)
+            # One name for all profiles: they are kept in memory by the thousand.
+            found[user][sys.intern(slot)] = SlotState(row[3], row[4], bool(row[5]), row[6], source)
         for user, states in found.items():
             profiles[ProfileKey(namespace, user)] = Profile(states, erased.get(user, NEVER))
     return profiles
@@ -112,7 +118,7 @@ def write_everything(connection: sa.Connection, news: News) -> None:
 def write_history(connection: sa.Connection, key: ProfileKey, writes: Iterable[SlotWrite]) -> None:
     """Put writes into a profile's history that are not there yet."""
     past = [
-        (key.namespace, key.user_id, write.slot, write.written_at, values.encode(write.value),
+        (key.namespace, key.user_id, write.written_at, write.slot, values.encode(write.value),
          *_origin(write.source))
         for write in writes
     ]  # fmt: skip
@@ -127,11 +133,19 @@ def _insert(
 ) -> None:
     if not rows:
         return
-    prepared = prepare(statement, connection.dialect)
     if connection.dialect.name == "postgresql":
-        prepared.run(connection, _lists(columns, rows))
+        prepare(statement, connection.dialect).run(connection, _lists(columns, rows))
+    elif connection.dialect.name == "sqlite":
+        done = 0
+        while done < len(rows):
+            # A power of two, so that there are few statements to spell.
+            size = min(_MOST_ROWS, 1 << ((len(rows) - done).bit_length() - 1))
+            prepare(statement, connection.dialect, size).run_flat(
+                connection, rows[done : done + size]
+            )
+            done += size
     else:
-        prepared.run_many(connection, columns, rows)
+        prepare(statement, connection.dialect).run_many(connection, columns, rows)
 
 
 def _lists(
@@ -147,11 +161,13 @@ def _written(news: News) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     past = []
     for key, changed in sorted(news.items()):
         for slot, state in sorted(changed.items()):
-            named = (key.namespace, key.user_id, slot, state.written_at)
             content = (state.encoded, *_origin(state.source))
-            states.append((*named, state.erased, state.released_at, *content))
+            states.append(
+                (key.namespace, key.user_id, slot, state.written_at, state.erased,
+                 state.released_at, *content)
+            )  # fmt: skip
             if state.held:
-                past.append((*named, *content))
+                past.append((key.namespace, key.user_id, state.written_at, slot, *content))
     return states, past
 
 

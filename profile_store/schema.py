@@ -115,8 +115,8 @@ profile_slot_history = sa.Table(
     "profile_slot_history",
     metadata,
     *_key_columns(),
-    sa.Column("slot", KeyText(MAX_SLOT_NAME), primary_key=True),
     sa.Column("written_at", _Seconds, primary_key=True, autoincrement=False),
+    sa.Column("slot", KeyText(MAX_SLOT_NAME), primary_key=True),
     *_write_columns(),
     sqlite_with_rowid=False,
 )

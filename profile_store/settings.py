@@ -113,6 +113,12 @@ class StoreSettings(pydantic_settings.BaseSettings):
     batch_size: int = pydantic.Field(
         default=256, ge=1, le=10_000, description="How many waiting calls share one transaction."
     )
+    synchronous: Literal["normal", "full"] = pydantic.Field(
+        default="normal",
+        description="SQLite only: `normal` keeps what was acknowledged when the server is killed; "
+        "`full` also when the power fails, and waits for the disk at every commit. Erasures "
+        "always wait.",
+    )
     max_value_bytes: int = pydantic.Field(
         default=65_536, ge=1, le=1_048_576, description="The largest value kept, in bytes of JSON."
     )

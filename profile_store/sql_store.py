@@ -25,7 +25,7 @@ from profile_store import (
     values,
 )
 from profile_store.batching import Batcher, Call
-from profile_store.connection import DatabaseConnection, is_transient
+from profile_store.connection import DatabaseConnection, is_transient, on_the_disk
 from profile_store.profile import (
     MAX_SLOT_NAME,
     NEVER,
@@ -95,6 +95,9 @@ class SQLProfileStore(ProfileStore):
         self._database.fail_fast()
         refused: dict[str, str] = {}
         news = self._news(writes, releases, clock, refused) if writes or releases else {}
+        known = self._from_memory(key, news)
+        if known is not None:
+            return Outcome(known, refused)
         outcome: Outcome = await self._batcher.submit(_Sync(key, news, refused))
         return outcome
 
@@ -113,7 +116,8 @@ class SQLProfileStore(ProfileStore):
 
         def forget(connection: sa.Connection) -> Receipt:
             recent.of(connection).discard(key)
-            return erasure.forget(connection, key, named, at)
+            with on_the_disk(connection):
+                return erasure.forget(connection, key, named, at)
 
         return await self._task(forget)
 
@@ -124,7 +128,8 @@ class SQLProfileStore(ProfileStore):
         def link(connection: sa.Connection) -> Profile:
             recent.of(connection).discard(source)
             recent.of(connection).discard(target)
-            return linking.link(connection, source, target, self._config.max_slots)
+            with on_the_disk(connection):
+                return linking.link(connection, source, target, self._config.max_slots)
 
         return await self._task(link)
 
@@ -149,6 +154,19 @@ class SQLProfileStore(ProfileStore):
         self._database.fail_fast()
         answer: Answer = await self._batcher.submit(_Task(run))
         return answer
+
+    def _from_memory(self, key: ProfileKey, news: News) -> Profile | None:
+        """Return a profile that is known and stays as it is, unless the worker is at work.
+
+        Waking it, and being woken by it, costs more than all the rest of such a call.
+        """
+        if not self._database.lock.acquire(blocking=False):
+            return None
+        try:
+            connection = self._database.current()
+            return None if connection is None else committing.from_memory(connection, key, news)
+        finally:
+            self._database.lock.release()
 
     def _ahead(self, clock: float | None) -> float:
         """Return by how many seconds a writer's clock must be set back: 0 for one that is right."""
@@ -212,6 +230,10 @@ class SQLProfileStore(ProfileStore):
     # What follows runs in the worker thread.
 
     def _serve(self, calls: Sequence[Call[_Sync | _Task]]) -> None:
+        with self._database.lock:
+            self._serve_all(calls)
+
+    def _serve_all(self, calls: Sequence[Call[_Sync | _Task]]) -> None:
         syncs = [call for call in calls if isinstance(call.request, _Sync)]
         if syncs and not self._attempt(syncs, self._serve_syncs) and len(syncs) > 1:
             # One bad row must fail alone.

@@ -24,14 +24,14 @@ _WRITE = ("system", "action", "conversation", "value", "erased", "written_at")
 _HISTORY_VALUES = ("system", "action", "conversation", "value")
 
 
-def lock_profile(dialect: str) -> Any:
+def lock_profile(dialect: str, rows: int = 1) -> Any:
     """Make sure of a profile's row, lock it, and move its erasure forward to `erased_at`."""
     if dialect in {"mysql", "mariadb"}:
         insert = mysql.insert(schema.profile)
         return insert.on_duplicate_key_update(
             erased_at=sa.func.greatest(_profile.erased_at, insert.inserted.erased_at)
         )
-    return _later_erasure(_insert(dialect, schema.profile))
+    return _later_erasure(_insert(dialect, schema.profile, rows))
 
 
 def _later_erasure(insert: Any) -> Any:
@@ -42,7 +42,7 @@ def _later_erasure(insert: Any) -> Any:
     )
 
 
-def write_slot(dialect: str) -> Any:
+def write_slot(dialect: str, rows: int = 1) -> Any:
     """Insert a slot's state, or put it in the place of an older one."""
     if dialect in {"mysql", "mariadb"}:
         insert = mysql.insert(schema.profile_slot)
@@ -56,7 +56,7 @@ def write_slot(dialect: str) -> Any:
                 *((name, sa.func.if_(newer, new[name], _slot[name])) for name in _WRITE),
             ]
         )
-    return _newest_slot(_insert(dialect, schema.profile_slot))
+    return _newest_slot(_insert(dialect, schema.profile_slot, rows))
 
 
 def _newest_slot(insert: Any) -> Any:
@@ -80,7 +80,7 @@ def _newer(new: Any) -> Any:
     )
 
 
-def write_history(dialect: str) -> Any:
+def write_history(dialect: str, rows: int = 1) -> Any:
     """Insert a write into its slot's history; of two at one time the merge rule's winner stays."""
     if dialect in {"mysql", "mariadb"}:
         insert = mysql.insert(schema.profile_slot_history)
@@ -89,7 +89,7 @@ def write_history(dialect: str) -> Any:
         return insert.on_duplicate_key_update(
             [(name, sa.func.if_(greater, new[name], _history[name])) for name in _HISTORY_VALUES]
         )
-    return _greatest_value(_insert(dialect, schema.profile_slot_history))
+    return _greatest_value(_insert(dialect, schema.profile_slot_history, rows))
 
 
 def _greatest_value(insert: Any) -> Any:
@@ -100,10 +100,10 @@ def _greatest_value(insert: Any) -> Any:
     )
 
 
-def _insert(dialect: str, table: sa.Table) -> Any:
-    """Return an insert for rows; on PostgreSQL they come as lists, one a column."""
+def _insert(dialect: str, table: sa.Table, rows: int) -> Any:
+    """Return an insert for rows: on SQLite for just so many, on PostgreSQL as a list a column."""
     if dialect == "sqlite":
-        return sqlite.insert(table)
+        return sqlite.insert(table).values([dict.fromkeys(table.c.keys(), "")] * rows)
     return _insert_select(table, sa.select(*_unnested(table)))
 
 
@@ -138,7 +138,7 @@ class _Bytes(sa.types.UserDefinedType[bytes]):
 PROFILES_PREFIX = "profile_"
 
 
-def write_everything(_dialect: str) -> Any:
+def write_everything(_dialect: str, _rows: int = 1) -> Any:
     """Lock profiles, write slots and their history: one statement, one transaction, PostgreSQL's.
 
     The lock comes before the slots are looked at, so an erasure of the whole profile that was

@@ -62,11 +62,11 @@ def upgrade() -> None:
         "profile_slot_history",
         sa.Column("namespace", KeyText(64), nullable=False),
         sa.Column("user_id", KeyText(255), nullable=False),
-        sa.Column("slot", KeyText(255), nullable=False),
         sa.Column("written_at", _seconds, nullable=False),
+        sa.Column("slot", KeyText(255), nullable=False),
         *_write_columns(),
         sa.PrimaryKeyConstraint(
-            "namespace", "user_id", "slot", "written_at", name="pk_profile_slot_history"
+            "namespace", "user_id", "written_at", "slot", name="pk_profile_slot_history"
         ),
         sqlite_with_rowid=False,
         if_not_exists=True,

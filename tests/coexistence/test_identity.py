@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rasa_sdk import Tracker
 
-from coexistence.identity import identify, told_user_id
+from coexistence import events as tracker_events
+from coexistence.identity import Identity, identify, told_user_id
 from tests.coexistence.events import session_start, slot, tracker, user
 
 
+def found(conversation: Tracker, rules: list[str]) -> Identity | None:
+    return identify(conversation, tracker_events.of(conversation), rules)
+
+
 def who(rules: list[str], *events: Any, **options: Any) -> str | None:
-    identity = identify(tracker(*events, **options), rules)
+    identity = found(tracker(*events, **options), rules)
     return identity and identity.user_id
 
 
@@ -45,7 +51,7 @@ def test_the_newest_message_decides_and_the_other_users_events_are_not_theirs() 
         user(metadata={"customer": "ann"}), slot("name", "Ann"),
         user(metadata={"customer": "bob"}), slot("name", "Bob"),
     ]  # fmt: skip
-    identity = identify(tracker(*events), ["metadata:customer"])
+    identity = found(tracker(*events), ["metadata:customer"])
     assert identity is not None
     assert identity.user_id == "bob"
     assert identity.since == 2
@@ -54,14 +60,14 @@ def test_the_newest_message_decides_and_the_other_users_events_are_not_theirs() 
 
 def test_a_conversation_that_gains_an_id_was_anonymous() -> None:
     events = [*session_start(), user(), slot("name", "Ann"), user(metadata={"user_id": "ann"})]
-    identity = identify(tracker(*events, user_id="ann"), ["user_id", "sender_id"])
+    identity = found(tracker(*events, user_id="ann"), ["user_id", "sender_id"])
     assert identity is not None
     assert identity.was_anonymous
     assert identity.since == 0
 
 
 def test_a_conversation_that_had_its_id_from_the_start_was_not_anonymous() -> None:
-    identity = identify(tracker(user(metadata={"user_id": "ann"}), user()), ["user_id"])
+    identity = found(tracker(user(metadata={"user_id": "ann"}), user()), ["user_id"])
     assert identity is not None
     assert not identity.was_anonymous
 
@@ -80,8 +86,8 @@ def test_a_slot_never_names_the_user() -> None:
 
 def test_no_conversation_is_taken_for_a_user_whatever_it_is_called() -> None:
     rules = ["user_id", "sender_id"]
-    named_like = identify(tracker(sender_id="ann"), rules)
-    users = [identify(tracker(user_id=name), rules) for name in
+    named_like = found(tracker(sender_id="ann"), rules)
+    users = [found(tracker(user_id=name), rules) for name in
              ("ann", "conversation/ann", "user/ann", "user/conversation/ann")]  # fmt: skip
     keys = [found.user_id for found in (named_like, *users) if found is not None]
     assert len(set(keys)) == 5

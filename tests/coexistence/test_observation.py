@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coexistence import tags
+from coexistence.events import read
 from coexistence.observation import Observation, observe, refuse
 from coexistence.shared_slots import DomainSlots
 from coexistence.system import System
@@ -37,7 +38,7 @@ SHARED = DomainSlots(DOMAIN).shared
 
 
 def seen(*events: Any, **options: Any) -> Observation:
-    return observe(timed(*events), SHARED, **options)
+    return observe(read(timed(*events)), SHARED, **options)
 
 
 def values(observation: Observation) -> dict[str, Any]:
@@ -235,14 +236,14 @@ def test_a_good_value_after_a_refused_one_is_a_write() -> None:
 def test_observing_the_same_session_again_says_the_same() -> None:
     events = timed(user(), slot("name", "Ann"), slot("name", None), slot("tier", "gold"))
     longer = [*events, {**user(), "timestamp": START + 60}]
-    assert observe(events, SHARED).writes == observe(longer, SHARED).writes
-    assert observe(events, SHARED).releases == observe(longer, SHARED).releases
+    assert observe(read(events), SHARED).writes == observe(read(longer), SHARED).writes
+    assert observe(read(events), SHARED).releases == observe(read(longer), SHARED).releases
 
 
 def test_the_real_body_of_rasa_pro_is_read() -> None:
     body = json.loads(Path("tests/payloads/calm-rasa-pro-3.21.json").read_text())
     domain = DomainSlots(body["domain"])
-    observation = observe(body["tracker"]["events"], domain.shared, conversation="conv-1")
+    observation = observe(read(body["tracker"]["events"]), domain.shared, conversation="conv-1")
     assert values(observation) == {
         "customer_name": "Ann",
         "loyalty_tier": "gold",
@@ -290,7 +291,7 @@ _events = st.fixed_dictionaries(
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_events, max_size=12))
 def test_no_list_of_events_breaks_observation(events: list[dict[str, Any]]) -> None:
-    observation = observe(events, SHARED)
+    observation = observe(read(events), SHARED)
     assert {write.slot for write in observation.writes} <= set(SHARED)
     for write in observation.writes:
         assert SHARED[write.slot].refusal(write.value) is None

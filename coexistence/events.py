@@ -1,0 +1,99 @@
+"""A tracker's events: what we read of them, and decoding all of them only for who asks.
+
+A body grows with its conversation, and most of it is events that no action reads. The plug-in
+scans them for the few fields that observing takes; objects are made of them when an action first
+reads `tracker.events`, which then is the list that it always was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from rasa_sdk import Tracker
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, rename={"kind": "event"}):
+    """One event, as far as we read it; `timestamp` is in seconds, on Rasa's clock."""
+
+    kind: str
+    timestamp: Any = None
+    name: Any = None
+    value: Any = None
+    metadata: Any = None
+    anonymized_at: Any = None
+
+    @property
+    def tags(self) -> Mapping[str, Any]:
+        """Its metadata, empty where there is none."""
+        return self.metadata if isinstance(self.metadata, Mapping) else {}
+
+
+class UndecodedEvents:
+    """Events as they came: their JSON, already scanned."""
+
+    __slots__ = ("encoded", "scanned")
+
+    def __init__(self, encoded: bytes | memoryview) -> None:
+        """Scan events.
+
+        Raises:
+            msgspec.DecodeError: when they are not JSON, not a list of objects that each name
+                their event, or when msgspec has no number for one of theirs.
+        """
+        self.encoded = encoded
+        self.scanned: list[Event] = _scanner.decode(encoded)
+
+    def decode(self) -> list[dict[str, Any]]:
+        """Return the events as the SDK has them."""
+        try:
+            decoded: list[dict[str, Any]] = _decoder.decode(self.encoded)
+        except msgspec.DecodeError:
+            decoded = json.loads(bytes(self.encoded))  # Python's JSON has 1e999, msgspec has not
+        return decoded
+
+
+_scanner = msgspec.json.Decoder(list[Event])
+_decoder = msgspec.json.Decoder()
+_ATTRIBUTE = "events"
+
+
+def of(tracker: Tracker) -> Sequence[Event]:
+    """Return a tracker's events as far as we read them, without decoding the rest."""
+    given = vars(tracker).get(_ATTRIBUTE)
+    return given.scanned if isinstance(given, UndecodedEvents) else read(tracker.events)
+
+
+def read(events: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """Return events as far as we read them."""
+    return [
+        Event(
+            event.get("event", ""),
+            event.get("timestamp"),
+            event.get("name"),
+            event.get("value"),
+            event.get("metadata"),
+            event.get("anonymized_at"),
+        )
+        for event in events
+    ]
+
+
+def decode_lazily() -> None:
+    """Let the SDK's trackers take undecoded events; a second call does nothing."""
+    if not isinstance(vars(Tracker).get(_ATTRIBUTE), property):
+        Tracker.events = property(_decoded, _keep)
+
+
+def _decoded(tracker: Tracker) -> Any:
+    kept = vars(tracker)
+    given = kept.get(_ATTRIBUTE)
+    if isinstance(given, UndecodedEvents):
+        given = kept[_ATTRIBUTE] = given.decode()
+    return given
+
+
+def _keep(tracker: Tracker, events: Any) -> None:
+    vars(tracker)[_ATTRIBUTE] = events
