@@ -7,13 +7,27 @@ In your `actions/__init__.py`:
     coexistence.install()
 """
 
-from coexistence.errors import CoexistenceError, RoutingSlotWritten, UnknownSlot
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from coexistence.errors import (
+    CoexistenceError,
+    InvalidLeaveOut,
+    RoutingSlotWritten,
+    UnknownSlot,
+)
 from coexistence.profile_action import ProfileAction, Turn
 from coexistence.routing import reset_routing
 from coexistence.system import RoutingState, System, routing_state
 
+if TYPE_CHECKING:
+    from rasa_sdk import Action
+
 __all__ = [
     "CoexistenceError",
+    "InvalidLeaveOut",
     "ProfileAction",
     "RoutingSlotWritten",
     "RoutingState",
@@ -26,17 +40,29 @@ __all__ = [
 ]
 
 
-def install() -> None:
+def install(*, every_action: bool = False, leave_out: Collection[str | type[Action]] = ()) -> None:
     """Register the six profile actions and the server plug-in with the Rasa SDK.
 
-    Call it once, where your actions are imported. Impossible settings end the process with one
-    line that names them: an assistant that silently keeps nothing would be found out too late.
+    Call it once, where your actions are imported. With `every_action` your plain actions, too,
+    find the profile in their slots and have what they return stored, as if each were a
+    `ProfileAction`; all but those to `leave_out`, given by name or class. Impossible settings
+    end the process with one line that names them: an assistant that silently keeps nothing would
+    be found out too late.
+
+    Raises:
+        InvalidLeaveOut: when what is to be left out is no action, or nothing is surrounded.
     """
+    from coexistence import grpc_service, runtime
     from coexistence import profile_actions as _registers_on_import  # noqa: F401
-    from coexistence import runtime
+    from coexistence.every_action import surroundings
     from profile_store import InvalidSettings
 
     try:
         runtime.current()
     except InvalidSettings as error:
         raise SystemExit(f"rasa-coexistence: {error}") from None
+    if every_action:
+        surroundings.enable(leave_out)
+    elif leave_out:
+        raise InvalidLeaveOut("leave_out of coexistence.install() needs every_action=True.")
+    grpc_service.stand_in()

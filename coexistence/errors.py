@@ -17,3 +17,7 @@ class RoutingSlotWritten(CoexistenceError):
 
 class UnknownSlot(CoexistenceError):
     """`remember` or `forget` named a slot that the domain does not share; flag or include it."""
+
+
+class InvalidLeaveOut(CoexistenceError):
+    """`leave_out` of `install()` holds what is no action, or leaves out of nothing; correct it."""

@@ -10,7 +10,7 @@ from rasa_sdk.events import EventType
 from coexistence.observation import refuse
 from coexistence.shared_slots import SlotSpec
 from coexistence.tags import hydrated_slot
-from profile_store import Profile
+from profile_store import InvalidValue, Profile, values
 
 
 def hydrate(
@@ -43,7 +43,7 @@ def hydrate(
                 events.append(hydrated_slot(name, None))
         elif state.encoded and (explicit or state.live):
             try:
-                value = state.value
+                value = spec.own(state.value)
             except ValueError:
                 refuse(name, "what is stored of it cannot be read")
                 continue
@@ -60,4 +60,9 @@ def hydrate(
 
 def same(one: Any, other: Any) -> bool:
     """Return whether two JSON values are one: 3 and 3.0 are, 1 and true are not."""
+    if isinstance(one, list | dict):
+        try:
+            return values.encode(one) == values.encode(other)
+        except InvalidValue:
+            return False
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -5,13 +5,17 @@ What must always happen lives in the actions, for gRPC and direct execution have
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gc
 import logging
 import multiprocessing
+import os
 import sys
 from typing import Any
 
 import pluggy
+from rasa_sdk import endpoint
 from rasa_sdk.plugin import plugin_manager
 from sanic import Sanic, response
 from sanic.exceptions import SanicException
@@ -20,7 +24,6 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from coexistence import answering, events, failures, identity, routing, runtime, settings
-from coexistence.errors import CoexistenceError
 from coexistence.webhook import BadRequest, read_call
 from profile_store import (
     InvalidSettings,
@@ -45,7 +48,8 @@ class Plugin:
         config = runtime.current().settings
         events.decode_lazily()
         if multiprocessing.parent_process() is None:
-            _check_schema(config)
+            check_schema(config)
+            _let_forks_make_the_app_anew(app)
         app.error_handler = _SafeErrors()
         app.register_middleware(_read_body, "request")
         app.add_route(_ready, "/ready", methods=["GET"], name="ready")
@@ -60,7 +64,22 @@ def register() -> None:
         manager.register(Plugin(), name=_NAME)
 
 
-def _check_schema(config: settings.Settings) -> None:
+def _let_forks_make_the_app_anew(app: Sanic[Any, Any]) -> None:
+    """Take the app's name back in forked workers, where the SDK makes it a second time.
+
+    rasa-sdk 3.20 and 3.21 make the app in each worker, and Sanic refuses a name that it has
+    already: with `Sanic.start_method = "fork"` a bare server does not start.
+    """
+    if hasattr(endpoint, "create_app_for_serve"):
+        os.register_at_fork(after_in_child=functools.partial(_give_up_name, app))
+
+
+def _give_up_name(app: Sanic[Any, Any]) -> None:
+    with contextlib.suppress(SanicException):  # it has been given up before
+        Sanic.unregister_app(app)
+
+
+def check_schema(config: settings.Settings) -> None:
     """Refuse to start on tables of another version; an outage is no reason not to start."""
     try:
         migrate.check_at_start(config)
@@ -126,11 +145,7 @@ class _SafeErrors(ErrorHandler):
             )
         call: object = getattr(request, "parsed_json", None)
         action = call.get("next_action", "") if isinstance(call, dict) else ""
-        if isinstance(exception, CoexistenceError | InvalidSettings):
-            # made for the developer, and by us: there is nothing of a user in it
-            logger.error("%s: %s", type(exception).__name__, exception)
-        else:
-            failures.log(logger, f"Action {action or '(none)'} failed", exception)
+        failures.log_action(logger, action, exception)
         return _error(
             f"{type(exception).__name__} in the action server; its log says where.", 500, action
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,12 +11,11 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from coexistence import routing, tags
-from coexistence.errors import RoutingSlotWritten, UnknownSlot
-from coexistence.exchange import UNAVAILABLE, Exchange
-from coexistence.observation import TICK, refuse
-from coexistence.shared_slots import STATUS_SLOT
-from coexistence.system import ROUTING_SLOT, System
-from profile_store import Profile, Release, SlotWrite, Source
+from coexistence.errors import UnknownSlot
+from coexistence.exchange import Exchange
+from coexistence.profiled_call import ProfiledCall, slot_set_by
+from coexistence.system import System
+from profile_store import Profile
 
 
 class Turn:
@@ -56,7 +54,7 @@ class Turn:
             UnknownSlot: when the domain does not share a slot of that name.
         """
         self._check(slots)
-        self.events = [event for event in self.events if _sets(event) not in slots]
+        self.events = [event for event in self.events if slot_set_by(event) not in slots]
         self.forgotten.extend(slots)
         self.events.extend(tags.hydrated_slot(name, None) for name in slots)
 
@@ -93,77 +91,7 @@ class ProfileAction(Action, abc.ABC):  # type: ignore[misc]
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Any
     ) -> list[EventType]:
         """Fetch, act, store; what Rasa calls."""
-        exchange = Exchange(tracker, domain, self.name())
-        await exchange.sync()
-        status = exchange.status
-        hydration = exchange.hydration()
-        tracker.slots.update((event["name"], event["value"]) for event in hydration)
-
-        turn = Turn(dispatcher, exchange, domain)
+        call = await ProfiledCall.begin(tracker, domain, self.name())
+        turn = Turn(dispatcher, call.exchange, domain)
         returned = await self.act(turn)
-        events = [*turn.events, *(returned or ())]
-        for event in events:
-            if _sets(event) == ROUTING_SLOT:
-                raise RoutingSlotWritten(
-                    f"{self.name()} set {ROUTING_SLOT}; Rasa's routing slot is only ever set by "
-                    "action_reset_routing: return reset_routing() or call turn.reset_routing()."
-                )
-        events, stored = await _store(exchange, events, turn.forgotten)
-        status = status if stored else UNAVAILABLE
-        if any(_sets(event) == STATUS_SLOT for event in events):
-            return [*hydration, *events]
-        return [*hydration, *exchange.status_event(status), *events]
-
-
-def _sets(event: Any) -> Any:
-    """Return the name of the slot that an event sets; None for other events, and for no event."""
-    return event.get("name") if isinstance(event, dict) and event.get("event") == "slot" else None
-
-
-async def _store(
-    exchange: Exchange, events: Sequence[EventType], forgotten: Sequence[str]
-) -> tuple[list[EventType], bool]:
-    """Store what an action's events say; return them marked as stored, and whether it worked.
-
-    Their times come just after the newest event of the tracker: they win over what the action
-    followed, and lose to whatever comes later.
-    """
-    at = exchange.newest or time.time()
-    writes: list[SlotWrite] = []
-    releases: list[Release] = []
-    marked: list[EventType] = []
-    worked = True
-    if forgotten:
-        at += TICK
-        worked = await exchange.forget(forgotten, at) is not None
-        if not worked:
-            # Nothing was erased: a slot that is emptied all the same would be back next turn.
-            events = [event for event in events if _sets(event) not in forgotten]
-    for event in events:
-        spec = exchange.slots.shared.get(str(_sets(event)))
-        if spec is None or tags.is_hydration(event.get("metadata") or {}):
-            marked.append(event)
-            continue
-        value = event.get("value")
-        reason = spec.refusal(value)
-        if reason is not None:
-            refuse(spec.name, reason)
-            marked.append(event)
-            continue
-        at += TICK
-        if value is None:
-            releases.append(Release(spec.name, at))
-        else:
-            source = Source(
-                None if exchange.system is System.NONE else exchange.system.value,
-                exchange.action,
-                exchange.tracker.sender_id,
-            )
-            writes.append(SlotWrite(spec.name, value, at, source))
-        marked.append(tags.written_slot(event, at))
-    if writes or releases:
-        await exchange.store(writes, releases)
-        if exchange.profile is None:
-            # Unmarked, they are observed as new writes on the next call, when the database is back.
-            return list(events), False
-    return marked, worked
+        return await call.finish([*turn.events, *(returned or ())], turn.forgotten)

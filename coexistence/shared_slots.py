@@ -54,13 +54,24 @@ class SlotSpec(msgspec.Struct, frozen=True):
         fits = _CHECKS.get(self.kind)
         if fits is not None and not fits(value):
             return f"a {type(value).__name__} is no value for a slot of type {self.kind}"
-        if self.kind == "strict_categorical" and str(value).lower() not in self.choices:
+        if self.kind == "strict_categorical" and _choice(value) not in self.choices:
             return "the value is not among those that the domain lists for it"
         return None
+
+    def own(self, value: Any) -> Any:
+        """Return a stored value as this slot has it: a number of a float slot as a float."""
+        return float(value) if self.kind == "float" and type(value) is int else value
 
     def filled_by(self, message: Mapping[str, Any], in_loop: bool) -> bool:
         """Return whether the slot's mappings take a value out of this user message."""
         return any(_applies(mapping, message, in_loop) for mapping in self.mappings)
+
+
+def _choice(value: Any) -> str:
+    """Return what Rasa compares of a categorical slot's value; over gRPC, 3 came as 3.0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).lower()
 
 
 def _is_number(value: Any) -> bool:
@@ -148,9 +159,7 @@ def _spec(name: str, declared: Mapping[str, Any]) -> SlotSpec:
         kind=kind if isinstance(kind, str) else "any",
         flagged=declared.get("shared_for_coexistence") is True,
         initial_value=declared.get("initial_value"),
-        choices=tuple(str(choice).lower() for choice in choices)
-        if isinstance(choices, list)
-        else (),
+        choices=tuple(_choice(choice) for choice in choices) if isinstance(choices, list) else (),
         mappings=tuple(mapping for mapping in mappings if isinstance(mapping, Mapping))
         if isinstance(mappings, list)
         else (),

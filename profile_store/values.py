@@ -1,4 +1,8 @@
-"""Slot values as bytes: JSON in UTF-8, in one spelling, so that equal values are equal bytes."""
+"""Slot values as bytes: JSON in UTF-8, in one spelling, so that equal values are equal bytes.
+
+JSON has one kind of number. Python has two, and a transport may turn one into the other (gRPC
+makes 3.0 of 3): a whole number is spelled without a fraction, and read as an int.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ from profile_store import errors
 MAX_DEPTH = 100
 """Deeper lists and objects are refused: JSON readers downstream recurse."""
 
+_MOST_EXACT = 2.0**53
+"""Beyond it a float is not one whole number any more, but stands for several."""
+
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder()
 
@@ -26,7 +33,7 @@ def encode(value: object) -> bytes:
     """
     kind = type(value)
     if kind is not str and kind is not bool and kind is not int:
-        _check(value, MAX_DEPTH)
+        value = _plain(value, MAX_DEPTH)
     try:
         return _encoder.encode(value)
     except TypeError as error:
@@ -46,27 +53,26 @@ def decode(encoded: bytes) -> Any:
         return json.loads(encoded)
 
 
-def _check(value: object, depth: int) -> None:
+def _plain(value: object, depth: int) -> object:
+    """Return a value with its whole numbers as ints."""
     kind = type(value)
     if value is None or kind is str or kind is bool or kind is int:
-        return
+        return value
     if isinstance(value, float):
         if not math.isfinite(value):
             raise errors.InvalidValue("NaN and infinity are not JSON; store a number or nothing.")
-    elif depth == 0:
+        return int(value) if value.is_integer() and abs(value) <= _MOST_EXACT else value
+    if depth == 0:
         raise errors.InvalidValue(f"The value is nested deeper than {MAX_DEPTH}; flatten it.")
-    elif kind is dict:
+    if kind is dict:
         assert isinstance(value, dict)
-        for name, item in value.items():
+        for name in value:
             if not isinstance(name, str):
                 raise errors.InvalidValue("An object's keys must be text to be JSON; convert them.")
-            _check(item, depth - 1)
-    elif kind is list or kind is tuple:
+        return {name: _plain(item, depth - 1) for name, item in value.items()}
+    if kind is list or kind is tuple:
         assert isinstance(value, list | tuple)
-        for item in value:
-            _check(item, depth - 1)
-    else:
-        raise errors.InvalidValue(
-            f"A {kind.__name__} is not a JSON value; "
-            "convert it to text, a number, a list or an object."
-        )
+        return [_plain(item, depth - 1) for item in value]
+    raise errors.InvalidValue(
+        f"A {kind.__name__} is not a JSON value; convert it to text, a number, a list or an object."
+    )

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITES = ("actions", "coexistence", "migrations", "profile_store", "server")
+SUITES = ("actions", "coexistence", "migrations", "profile_store", "server",
+          "transports")  # fmt: skip
 OLDEST_PYTHON = (3, 10)
 DEVELOPMENT = (
     "httpx", "hypothesis", "pytest", "pytest-asyncio", "pytest-timeout",

@@ -106,7 +106,9 @@ def test_a_stored_value_that_the_slot_takes_no_longer_is_not_set() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "equal"),
     [(3, 3.0, True), (1, True, False), (0, False, False), ("a", "a", True), (None, None, True),
-     ([1], [1.0], True), ({"a": 1}, {"a": 2}, False)],
+     ([1], [1.0], True), ({"a": 1}, {"a": 2}, False), ([True], [1], False),
+     ({"a": [0]}, {"a": [False]}, False), ({"b": 1, "a": 2}, {"a": 2, "b": 1}, True),
+     ([{1, 2}], [], False)],
 )  # fmt: skip
 def test_json_values_are_compared_as_json(one: Any, other: Any, equal: bool) -> None:
     assert same(one, other) is equal

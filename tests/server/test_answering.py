@@ -59,7 +59,7 @@ class Malformed(Action):
     def name(self): return "action_malformed"
     async def run(self, dispatcher, tracker, domain): return [{"no": "event"}, 5]
 """  # noqa: E501
-TRACING = "tracing: {type: otlp, endpoint: 127.0.0.1:1, service_name: x}"
+TRACING = "tracing:\n  type: otlp\n  endpoint: '127.0.0.1:1'\n  service_name: x\n"
 ODD = ["model", "nan", "infinite", "date", "set", "tuple", "bytes", "large", "key", "half", "slash",
        "deep", "no event"]  # fmt: skip
 
@@ -92,6 +92,14 @@ def servers(
         ActionServer(folders[1], path=written(folders[1]), **options) as bare,
     ):
         yield ours, bare
+        if request.param == "traced":
+            kill(ours, bare)
+
+
+def kill(*servers: ActionServer) -> None:
+    """End servers that would wait a minute for somebody to take their traces."""
+    for server in servers:
+        server.kill()
 
 
 def assert_same(servers: Pair, body: Any) -> httpx.Response:
@@ -153,6 +161,8 @@ def test_the_sdks_own_answering_stays_where_it_does_more(
         tmp_path, path=path, env={"WITH_PLUGIN": "yes"}, arguments=arguments
     ) as running:
         answer = running.post(call("action_who")).json()
+        if endpoints:
+            kill(running)
     (callers,) = [event["value"] for event in answer["events"]]
     assert any(file.endswith("coexistence/answering.py") for file in callers) == ours
 
