@@ -20,7 +20,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -51,18 +50,31 @@ class Case(NamedTuple):
     target: float | None = None
 
 
+def cases_of(way: str, targets: dict[str, tuple[float, float]]) -> list[Case]:
+    """Return what is measured over one way in; the targets are of a fetch and of a store."""
+    bare = f"{way}, bare SDK"
+    no_op, constants = f"no-op, {bare}", f"20 constant slots, {bare}"
+    found = [
+        Case(no_op, f"{way} bare", "action_nothing", bodies.STORED_SLOTS),
+        Case(constants, f"{way} bare", "action_constants", 0),
+    ]
+    for database, (fetch, store) in targets.items():
+        server = f"{way} {database}"
+        found += [
+            Case(f"fetch 20 slots, {way}, {database}", server, "action_fetch_profile", 0,
+                 constants, fetch),
+            Case(f"store 5 slots, {way}, {database}", server, "action_store_profile",
+                 bodies.STORED_SLOTS, no_op, store),
+        ]  # fmt: skip
+    return found
+
+
+SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 CASES = [
-    Case("no-op, bare SDK", "bare", "action_nothing", bodies.STORED_SLOTS),
-    Case("20 constant slots, bare SDK", "bare", "action_constants", 0),
-    Case("fetch 20 slots, SQLite", "sqlite", "action_fetch_profile", 0,
-         "20 constant slots, bare SDK", 0.8),
-    Case("store 5 slots, SQLite", "sqlite", "action_store_profile", bodies.STORED_SLOTS,
-         "no-op, bare SDK", 0.65),
-    Case("fetch 20 slots, PostgreSQL", "postgresql", "action_fetch_profile", 0,
-         "20 constant slots, bare SDK", 0.55),
-    Case("store 5 slots, PostgreSQL", "postgresql", "action_store_profile", bodies.STORED_SLOTS,
-         "no-op, bare SDK", 0.4),
-]  # fmt: skip
+    *cases_of("HTTP", {SQLITE: (0.8, 0.65), POSTGRESQL: (0.55, 0.4)}),
+    *cases_of("gRPC", {SQLITE: (0.8, 0.65)}),
+    *cases_of("direct", {SQLITE: (0.8, 0.65)}),
+]
 
 
 def prepare(url: str) -> None:
@@ -77,7 +89,7 @@ def prepare(url: str) -> None:
             SlotWrite(f"kept_{number}", f"value {number}", written_at)
             for number in range(bodies.FETCHED_SLOTS)
         ]
-        keys = (ProfileKey("default", f"user-{number}") for number in range(load.USERS))
+        keys = (ProfileKey("default", bodies.user(number)) for number in range(load.USERS))
         await asyncio.gather(*(store.store(key, writes) for key in keys))
         store.close()
 
@@ -87,12 +99,8 @@ def prepare(url: str) -> None:
 def warm_up(server: Server, cases: list[Case]) -> None:
     """Send each action its domain, as Rasa does once, and check that it answers as it should."""
     for case in cases:
-        call = bodies.body(case.action, said=case.said, with_domain=True)
-        filled = json.dumps(call).replace(bodies.USER, "user-1")
-        filled = filled.replace(str(bodies.TIME), str(time.time() - 3_700))
-        answer = httpx.post(f"{server.url}/webhook", content=filled, timeout=30)
-        answer.raise_for_status()
-        slots = [event for event in answer.json()["events"] if event["event"] == "slot"]
+        events = server.answer(bodies.body(case.action, said=case.said, with_domain=True))
+        slots = [event for event in events if event["event"] == "slot"]
         if case.said == 0 and len(slots) != bodies.FETCHED_SLOTS:
             raise RuntimeError(f"{case.name}: {len(slots)} slots came back")
 
@@ -110,7 +118,7 @@ def measure(
             for case in cases:
                 progress.update(task, description=case.name)
                 call = bodies.body(case.action, said=case.said)
-                found[case.name].append(load.run(servers[case.server].url, call, seconds))
+                found[case.name].append(servers[case.server].load(call, seconds))
                 progress.advance(task)
     return found
 
@@ -124,7 +132,7 @@ def memory_curve(server: Server, cases: list[Case], seconds: float) -> list[tupl
         task = progress.add_task("memory", total=MEMORY_CALLS)
         while calls < MEMORY_CALLS:
             for case in own:
-                done = load.run(server.url, bodies.body(case.action, said=case.said), seconds)
+                done = server.load(bodies.body(case.action, said=case.said), seconds)
                 calls += done.requests
             curve.append((calls, server.memory()))
             progress.update(task, completed=calls)
@@ -232,24 +240,27 @@ def main() -> None:
     cases = list(CASES)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        urls = {"sqlite": f"sqlite:///{folder}/profiles.db"}
+        urls = {SQLITE: f"sqlite:///{folder}/profiles.db"}
         try:
             postgres = stack.enter_context(PostgresServer())
-            urls["postgresql"] = postgres.create_database("benchmark")
+            urls[POSTGRESQL] = postgres.create_database("benchmark")
         except ServerNotFound as missing:
             console.print(f"PostgreSQL is left out: {missing}")
-            cases = [case for case in cases if case.server != "postgresql"]
-        servers = {"bare": stack.enter_context(running("bare"))}
-        for name, url in urls.items():
+            cases = [case for case in cases if not case.server.endswith(POSTGRESQL)]
+        for url in urls.values():
             prepare(url)
-            servers[name] = stack.enter_context(running(name, url))
+        servers = {}
+        for name in dict.fromkeys(case.server for case in cases):
+            way, _, database = name.partition(" ")
+            servers[name] = stack.enter_context(running(name, way.lower(), urls.get(database)))
         found = measure(cases, servers, options.rounds, options.seconds)
         met = show(cases, found)
         memory: dict[str, Any] = {}
         if not options.no_memory:
-            for name in urls:
-                memory[name] = memory_curve(servers[name], cases, options.seconds)
-                met = show_memory(name, memory[name]) and met
+            for database in urls:
+                server = servers[f"HTTP {database}"]
+                memory[database] = memory_curve(server, cases, options.seconds)
+                met = show_memory(database, memory[database]) and met
     console.print(f"written to {save(cases, found, memory)}", soft_wrap=True)
     sys.exit(0 if met else 1)
 

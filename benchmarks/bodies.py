@@ -68,6 +68,16 @@ def body(action: str, *, said: int, with_domain: bool = False) -> dict[str, Any]
     return call
 
 
+def user(number: int) -> str:
+    """Return a user's id: all are of one length, so that they can be put into finished bytes."""
+    return f"user-{number:05d}"
+
+
+def filled(call: dict[str, Any], number: int, now: float) -> str:
+    """Return a body's JSON for one user, at one time."""
+    return json.dumps(call).replace(USER, user(number)).replace(str(TIME), repr(now))
+
+
 def pieces(call: dict[str, Any]) -> list[str]:
     """Return a body's JSON cut where the user (`@user@`) and the time of a call (`@time@`) go."""
     text = json.dumps(call).replace(str(TIME), "@time@")

@@ -9,10 +9,12 @@ import sys
 import time
 from urllib.parse import urlsplit
 
+from benchmarks import bodies, load
+
 
 async def send(
     url: str, pieces: list[str], seconds: float, connections: int, users: int, start: float
-) -> dict[str, float]:
+) -> load.Load:
     """Return the figures of one round."""
     address = urlsplit(url)
     numbers = itertools.count(1)
@@ -22,7 +24,10 @@ async def send(
 
     def request() -> bytes:
         number = next(numbers)
-        filled = {"@user@": f"user-{number % users}", "@time@": f"{start + number * 0.001:.6f}"}
+        filled = {
+            bodies.USER: bodies.user(number % users),
+            "@time@": f"{start + number * 0.001:.6f}",
+        }
         body = "".join(filled.get(piece, piece) for piece in pieces).encode()
         head = (
             f"POST /webhook HTTP/1.1\r\nHost: {address.netloc}\r\n"
@@ -46,15 +51,7 @@ async def send(
 
     began = time.perf_counter()
     await asyncio.gather(*(connection() for _ in range(connections)))
-    took = time.perf_counter() - began
-    latencies.sort()
-    return {
-        "rate": len(latencies) / took,
-        "p50": latencies[len(latencies) // 2] * 1000,
-        "p99": latencies[int(len(latencies) * 0.99)] * 1000,
-        "requests": len(latencies),
-        "errors": errors,
-    }
+    return load.measured(latencies, time.perf_counter() - began, errors)
 
 
 if __name__ == "__main__":
@@ -62,4 +59,4 @@ if __name__ == "__main__":
     found = asyncio.run(
         send(url, json.load(sys.stdin), float(seconds), int(connections), int(users), float(start))
     )
-    print(json.dumps(found))
+    print(json.dumps(found._asdict()))

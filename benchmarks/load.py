@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ local number = 0
 local headers = { ["Content-Type"] = "application/json" }
 request = function()
   number = number + 1
-  local user = "user-" .. (number %% %(users)d)
+  local user = string.format("user-%%05d", number %% %(users)d)
   local now = string.format("%%.6f", %(start).6f + number * 0.001)
   local parts = {}
   for i = 1, #pieces do
@@ -51,13 +52,37 @@ def client() -> str:
     return "wrk" if shutil.which("wrk") else "a client in Python"
 
 
-def run(url: str, call: dict[str, Any], seconds: float) -> Load:
+def over_http(url: str, call: dict[str, Any], seconds: float) -> Load:
     """Send a call over and over, on 16 connections, for 2,000 users in turn."""
-    # times of the last hour: a clock ahead of the database's would be set back, and logged
-    start = time.time() - 3_600
     if client() == "wrk":
-        return _wrk(url, call, seconds, start)
-    return _python(url, call, seconds, start)
+        return _wrk(url, call, seconds, _start())
+    return by_a_process("client.py", url, seconds, bodies.pieces(call))
+
+
+def by_a_process(program: str, target: str, seconds: float, content: Any, **env: str) -> Load:
+    """Let one of the programs beside this module make the load, in a process of its own."""
+    env.setdefault("PYTHONPATH", str(Path(__file__).parents[1]))
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{program.removesuffix('.py')}", target, str(seconds),
+         str(CONNECTIONS), str(USERS), str(_start())],
+        input=json.dumps(content), stdout=subprocess.PIPE, text=True, check=True,
+        env={**os.environ, **env}, cwd=Path(__file__).parent,
+    )  # fmt: skip
+    return Load(**json.loads(done.stdout))
+
+
+def _start() -> float:
+    # times of the last hour: a clock ahead of the database's would be set back, and logged
+    return time.time() - 3_600
+
+
+def measured(latencies: list[float], took: float, errors: int) -> Load:
+    """Return what a round came to, of latencies in seconds."""
+    latencies.sort()
+    return Load(
+        len(latencies) / took, latencies[len(latencies) // 2] * 1000,
+        latencies[int(len(latencies) * 0.99)] * 1000, len(latencies), errors,
+    )  # fmt: skip
 
 
 def _wrk(url: str, call: dict[str, Any], seconds: float, start: float) -> Load:
@@ -98,12 +123,3 @@ def _milliseconds(said: str, quantile: str) -> float:
     if found is None:
         raise RuntimeError(f"wrk told no {quantile} latency:\n{said}")
     return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
-
-
-def _python(url: str, call: dict[str, Any], seconds: float, start: float) -> Load:
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("client.py")), url, str(seconds),
-         str(CONNECTIONS), str(USERS), str(start)],
-        input=json.dumps(bodies.pieces(call)), capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return Load(**json.loads(done.stdout))

@@ -9,6 +9,7 @@ In your `actions/__init__.py`:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,8 @@ def install(*, every_action: bool = False, leave_out: Collection[str | type[Acti
     Raises:
         InvalidLeaveOut: when what is to be left out is no action, or nothing is surrounded.
     """
-    from coexistence import grpc_service, runtime
     from coexistence import profile_actions as _registers_on_import  # noqa: F401
+    from coexistence import runtime
     from coexistence.every_action import surroundings
     from profile_store import InvalidSettings
 
@@ -65,4 +66,9 @@ def install(*, every_action: bool = False, leave_out: Collection[str | type[Acti
         surroundings.enable(leave_out)
     elif leave_out:
         raise InvalidLeaveOut("leave_out of coexistence.install() needs every_action=True.")
-    grpc_service.stand_in()
+    if (
+        "rasa_sdk.grpc_server" in sys.modules
+    ):  # else gRPC is not served, and costs a third of a second
+        from coexistence import grpc_service
+
+        grpc_service.stand_in()

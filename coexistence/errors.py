@@ -21,3 +21,7 @@ class UnknownSlot(CoexistenceError):
 
 class InvalidLeaveOut(CoexistenceError):
     """`leave_out` of `install()` holds what is no action, or leaves out of nothing; correct it."""
+
+
+class ActionRaised(CoexistenceError):
+    """Over gRPC: an action raised. Its name and the kind of error are told; the log says where."""

@@ -1,12 +1,13 @@
 """A tracker's events: what we read of them, and decoding all of them only for who asks.
 
-A body grows with its conversation, and most of it is events that no action reads. The plug-in
-scans them for the few fields that observing takes; objects are made of them when an action first
+A call grows with its conversation, and most of it is events that no action reads. The servers
+scan them for the few fields that observing takes; objects are made of them when an action first
 reads `tracker.events`, which then is the list that it always was.
 """
 
 from __future__ import annotations
 
+import abc
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -31,10 +32,22 @@ class Event(msgspec.Struct, frozen=True, gc=False, rename={"kind": "event"}):
         return self.metadata if isinstance(self.metadata, Mapping) else {}
 
 
-class UndecodedEvents:
-    """Events as they came: their JSON, already scanned."""
+class UndecodedEvents(abc.ABC):
+    """Events as they came, already scanned."""
 
-    __slots__ = ("encoded", "scanned")
+    __slots__ = ("scanned",)
+
+    scanned: list[Event]
+
+    @abc.abstractmethod
+    def decode(self) -> list[dict[str, Any]]:
+        """Return the events as the SDK has them."""
+
+
+class JSONEvents(UndecodedEvents):
+    """Events as JSON: how they come over HTTP."""
+
+    __slots__ = ("_encoded",)
 
     def __init__(self, encoded: bytes | memoryview) -> None:
         """Scan events.
@@ -43,15 +56,14 @@ class UndecodedEvents:
             msgspec.DecodeError: when they are not JSON, not a list of objects that each name
                 their event, or when msgspec has no number for one of theirs.
         """
-        self.encoded = encoded
-        self.scanned: list[Event] = _scanner.decode(encoded)
+        self._encoded = encoded
+        self.scanned = _scanner.decode(encoded)
 
     def decode(self) -> list[dict[str, Any]]:
-        """Return the events as the SDK has them."""
         try:
-            decoded: list[dict[str, Any]] = _decoder.decode(self.encoded)
+            decoded: list[dict[str, Any]] = _decoder.decode(self._encoded)
         except msgspec.DecodeError:
-            decoded = json.loads(bytes(self.encoded))  # Python's JSON has 1e999, msgspec has not
+            decoded = json.loads(bytes(self._encoded))  # Python's has 1e999, msgspec's has not
         return decoded
 
 
@@ -66,8 +78,16 @@ def of(tracker: Tracker) -> Sequence[Event]:
     return given.scanned if isinstance(given, UndecodedEvents) else read(tracker.events)
 
 
-def read(events: Iterable[Mapping[str, Any]]) -> list[Event]:
+def read(events: Sequence[Mapping[str, Any]]) -> list[Event]:
     """Return events as far as we read them."""
+    try:
+        return msgspec.convert(events, list[Event])
+    except msgspec.ValidationError:
+        return _read_odd(events)
+
+
+def _read_odd(events: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """Return events of which one does not name itself by a text."""
     return [
         Event(
             event.get("event", ""),

@@ -5,19 +5,22 @@ gRPC has no plug-in hook in the SDK (rasa-sdk 3.11 to 3.21), so that its service
 
 from __future__ import annotations
 
+import contextvars
 import logging
-import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+import grpc
+from google.protobuf.json_format import SerializeToJsonError
+from rasa_sdk import grpc_server
 from rasa_sdk.interfaces import (
     ActionExecutionRejection,
     ActionMissingDomainException,
     ActionNotFoundException,
 )
 
-from coexistence import failures, identity, plugin, routing, runtime
-from coexistence.errors import CoexistenceError
+from coexistence import events, failures, grpc_messages, identity, plugin, routing, runtime
+from coexistence.errors import ActionRaised
 from coexistence.webhook import MAX_ACTION_NAME
 
 if TYPE_CHECKING:
@@ -25,25 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SERVER_MODULE = "rasa_sdk.grpc_server"
-_SERVICER = "GRPCActionServerWebhook"
-
 _FORESEEN = (ActionExecutionRejection, ActionMissingDomainException, ActionNotFoundException)
 """What the SDK's servicer turns into a status of its own."""
-
-
-class ActionFailed(CoexistenceError):
-    """An action raised; over gRPC its name and the kind of error are told, and nothing else."""
-
-
-def stand_in() -> None:
-    """Let the SDK's gRPC server, if it is one that is starting, serve calls through us."""
-    module = sys.modules.get(_SERVER_MODULE)
-    if module is None:
-        return  # another way in; gRPC itself takes a third of a second to import
-    servicer = getattr(module, _SERVICER)
-    if not hasattr(servicer, "stands_in"):
-        setattr(module, _SERVICER, _standing_in_for(servicer))
 
 
 def refusal(request: Any) -> str | None:
@@ -68,56 +54,80 @@ def refusal(request: Any) -> str | None:
 _LIST_OR_NULL = {"list_value", "null_value"}
 
 
-def _standing_in_for(servicer: Any) -> Any:
-    import grpc
-    from google.protobuf.json_format import SerializeToJsonError
+class _Call:
+    """One request: its events, taken off it, and the answer once there is one."""
 
-    class Servicer(servicer):  # type: ignore[misc]
-        """The SDK's servicer, behind a check and with silent errors."""
+    def __init__(self, request: Any) -> None:
+        self.events = grpc_messages.take_events(request)
+        self.answer: Any = None
 
-        stands_in = True
 
-        def __init__(self, executor: ActionExecutor, *given: Any, **named: Any) -> None:
-            super().__init__(SafeExecutor(executor), *given, **named)
-            plugin.check_schema(runtime.current().settings)
+_call: contextvars.ContextVar[_Call] = contextvars.ContextVar("_call")
 
-        async def Webhook(self, request: Any, context: Any) -> Any:  # noqa: N802
-            await self._check(request, context)
-            try:
-                return await super().Webhook(request, context)
-            except SerializeToJsonError:
-                problem = grpc.StatusCode.INVALID_ARGUMENT, _NOT_JSON
-            except ActionFailed as error:
-                problem = grpc.StatusCode.UNKNOWN, str(error)
-            except Exception as error:  # noqa: BLE001 - what an action returned is no message
-                problem = grpc.StatusCode.UNKNOWN, str(_told(request.next_action, error))
-            return await context.abort(*problem)
 
-        async def WebhookStream(  # noqa: N802
-            self, request: Any, context: Any
-        ) -> AsyncIterator[Any]:
-            await self._check(request, context)
-            try:
-                async for event in super().WebhookStream(request, context):
-                    yield event
-                return
-            except SerializeToJsonError:
-                problem = grpc.StatusCode.INVALID_ARGUMENT, _NOT_JSON
-            except Exception as error:  # noqa: BLE001 - what an action returned is no message
-                problem = grpc.StatusCode.UNKNOWN, str(_told(request.next_action, error))
-            await context.abort(*problem)
+class Servicer(grpc_server.GRPCActionServerWebhook):  # type: ignore[misc]
+    """The SDK's servicer, behind a check and with silent errors."""
 
-        async def _check(self, request: Any, context: Any) -> None:
-            problem = refusal(request)
-            if problem is not None:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, problem)
-            routing.rasa_version.set(request.version or None)
-            identity.told_user_id.set(getattr(request.tracker, "user_id", None) or None)
+    def __init__(self, executor: ActionExecutor, *given: Any, **named: Any) -> None:
+        super().__init__(SafeExecutor(executor), *given, **named)
+        events.decode_lazily()
+        plugin.check_schema(runtime.current().settings)
 
-    return Servicer
+    async def Webhook(self, request: Any, context: Any) -> Any:  # noqa: N802
+        call = await self._begin(request, context)
+        try:
+            response = await super().Webhook(request, context)
+        except SerializeToJsonError:
+            problem = grpc.StatusCode.INVALID_ARGUMENT, _NOT_JSON
+        except ActionRaised as error:
+            problem = grpc.StatusCode.UNKNOWN, str(error)
+        except Exception as error:  # noqa: BLE001 - what an action returned is no message
+            problem = grpc.StatusCode.UNKNOWN, str(_told(request.next_action, error))
+        else:
+            return response if call.answer is None else call.answer
+        return await context.abort(*problem)
+
+    async def WebhookStream(  # noqa: N802
+        self, request: Any, context: Any
+    ) -> AsyncIterator[Any]:
+        call = await self._begin(request, context)
+        try:
+            async for event in super().WebhookStream(request, context):
+                if call.answer is not None and event.HasField("final_result"):
+                    event.final_result.CopyFrom(call.answer)
+                yield event
+            return
+        except SerializeToJsonError:
+            problem = grpc.StatusCode.INVALID_ARGUMENT, _NOT_JSON
+        except Exception as error:  # noqa: BLE001 - what an action returned is no message
+            problem = grpc.StatusCode.UNKNOWN, str(_told(request.next_action, error))
+        await context.abort(*problem)
+
+    async def _begin(self, request: Any, context: Any) -> _Call:
+        problem = refusal(request)
+        if problem is not None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, problem)
+        routing.rasa_version.set(request.version or None)
+        identity.told_user_id.set(getattr(request.tracker, "user_id", None) or None)
+        call = _Call(request)
+        _call.set(call)
+        return call
+
+
+def stand_in() -> None:
+    """Let the SDK's gRPC server serve calls through us; a second call does nothing."""
+    grpc_server.GRPCActionServerWebhook = Servicer
 
 
 _NOT_JSON = "A number of the request is none that JSON has (NaN or infinity)."
+
+
+class _Answered:
+    """Stands for a result whose answer is made already: the SDK is left an empty one to make."""
+
+    @staticmethod
+    def model_dump() -> dict[str, Any]:
+        return {}
 
 
 class SafeExecutor:
@@ -133,18 +143,23 @@ class SafeExecutor:
         """Run an action as the SDK's executor does.
 
         Raises:
-            ActionFailed: for every error that the SDK's servicer has no status for.
+            ActionRaised: for every error that the SDK's servicer has no status for.
         """
         action = str(action_call.get("next_action"))
+        call = _call.get()
+        action_call["tracker"]["events"] = call.events
         safe_sink = None
         if sink is not None:
             safe_sink = named["sink"] = _SafeSink(sink, action)
         try:
-            return await self._executor.run(action_call, **named)
+            result = await self._executor.run(action_call, **named)
         except _FORESEEN:
             raise
         except Exception as error:  # noqa: BLE001 - anything that an action may raise
             raise (safe_sink and safe_sink.told) or _told(action, error) from None
+        if sink is None and result:
+            call.answer = grpc_messages.answer(result)
+        return result if call.answer is None else _Answered()
 
 
 class _SafeSink:
@@ -153,9 +168,14 @@ class _SafeSink:
     def __init__(self, sink: Any, action: str) -> None:
         self._sink = sink
         self._action = action
-        self.told: ActionFailed | None = None
+        self.told: ActionRaised | None = None
 
     async def put(self, chunk: dict[str, Any]) -> None:
+        if chunk.get("event") == "stream_done" and chunk.get("result"):
+            call = _call.get()
+            call.answer = grpc_messages.answer(chunk["result"])
+            if call.answer is not None:
+                chunk = {**chunk, "result": _Answered()}
         error = chunk.get("exception")
         if error is not None and not isinstance(error, _FORESEEN):
             self.told = _told(self._action, error)
@@ -163,6 +183,6 @@ class _SafeSink:
         await self._sink.put(chunk)
 
 
-def _told(action: str, error: Exception) -> ActionFailed:
+def _told(action: str, error: Exception) -> ActionRaised:
     failures.log_action(logger, action, error)
-    return ActionFailed(f"{type(error).__name__} in {action}; the action server's log says where.")
+    return ActionRaised(f"{type(error).__name__} in {action}; the action server's log says where.")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from coexistence.errors import CoexistenceError
-from coexistence.events import UndecodedEvents
+from coexistence.events import JSONEvents, UndecodedEvents
 
 MAX_DEPTH = 200
 """How deep lists and objects of a body may nest; Rasa's own stay below 20."""
@@ -122,7 +122,7 @@ def _decode(body: bytes) -> Any:
         tracker = _split(call["tracker"])
         events = tracker.pop("events")
         call["tracker"] = _decoded(tracker)
-        call["tracker"]["events"] = UndecodedEvents(events)
+        call["tracker"]["events"] = JSONEvents(events)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, KeyError, TypeError):
         # Python's JSON, which Rasa writes, spells NaN and half surrogate pairs; what a bare SDK
         # would take, a conversation must not break on.
