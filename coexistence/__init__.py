@@ -9,22 +9,23 @@ In your `actions/__init__.py`:
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING
-
-from coexistence.errors import (
-    CoexistenceError,
-    InvalidLeaveOut,
-    RoutingSlotWritten,
-    UnknownSlot,
-)
-from coexistence.profile_action import ProfileAction, Turn
-from coexistence.routing import reset_routing
-from coexistence.system import RoutingState, System, routing_state
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rasa_sdk import Action
+
+    from coexistence.errors import (
+        CoexistenceError,
+        InvalidLeaveOut,
+        RoutingSlotWritten,
+        UnknownSlot,
+    )
+    from coexistence.profile_action import ProfileAction, Turn
+    from coexistence.routing import reset_routing
+    from coexistence.system import RoutingState, System, routing_state
 
 __all__ = [
     "CoexistenceError",
@@ -39,6 +40,35 @@ __all__ = [
     "reset_routing",
     "routing_state",
 ]
+
+_HOMES = {
+    "CoexistenceError": "errors",
+    "InvalidLeaveOut": "errors",
+    "ProfileAction": "profile_action",
+    "RoutingSlotWritten": "errors",
+    "RoutingState": "system",
+    "System": "system",
+    "Turn": "profile_action",
+    "UnknownSlot": "errors",
+    "reset_routing": "routing",
+    "routing_state": "system",
+}
+"""Where each name is from. They are imported when asked for: pytest loads the plug-in of this
+package in every test-suite of an environment, which must not wait a second for the Rasa SDK."""
+
+
+if not TYPE_CHECKING:  # it would make every name a known one to type checkers
+
+    def __getattr__(name: str) -> Any:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
 
 
 def install(*, every_action: bool = False, leave_out: Collection[str | type[Action]] = ()) -> None:
@@ -65,6 +95,8 @@ def install(*, every_action: bool = False, leave_out: Collection[str | type[Acti
     if every_action:
         surroundings.enable(leave_out)
     elif leave_out:
+        from coexistence.errors import InvalidLeaveOut
+
         raise InvalidLeaveOut("leave_out of coexistence.install() needs every_action=True.")
     if (
         "rasa_sdk.grpc_server" in sys.modules

@@ -56,6 +56,11 @@ def current() -> Runtime:
     return _current
 
 
+def is_in_place(runtime: Runtime) -> bool:
+    """Return whether a runtime is this process's now; none is made."""
+    return _current is runtime
+
+
 def use(runtime: Runtime | None) -> None:
     """Put another runtime in place, such as a test's, and close the store of the one before."""
     global _current

@@ -152,6 +152,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "coexistence": names("coexistence"),
     "profile_store": names("profile_store"),
+    "testing": names("coexistence.testing"),
 }
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

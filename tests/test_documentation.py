@@ -22,8 +22,9 @@ from rasa_sdk import Action
 from ruamel.yaml import YAML
 
 import coexistence
+import coexistence.testing
 import profile_store
-from coexistence import profile_actions
+from coexistence import profile_actions, pytest_plugin
 from coexistence.cli import app
 from coexistence.settings import Settings
 from profile_store import endpoints, settings
@@ -295,6 +296,79 @@ def test_the_script_that_uses_the_store_works(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.stdout, done.stderr) == ("en\n", "")
+
+
+@pytest.fixture
+def assistant(tmp_path: Path) -> Path:
+    """The assistant and the tests of docs/testing.md, as the page spells them."""
+    shown = [
+        param.values[0].text
+        for param in [*blocks("yaml"), *blocks("python")]
+        if param.values[0].page == "docs/testing.md"
+    ]
+    for text in shown:
+        named = re.match(r"# (\S+\.(?:py|yml))\n", text)
+        file = tmp_path / (named[1] if named else "script.py")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passed"),
+    [
+        pytest.param(("-m", "pytest", "-q"), "4 passed", id="pytest"),
+        pytest.param(("script.py",), "", id="script"),
+    ],
+)
+def test_the_page_on_testing_can_be_followed(
+    assistant: Path, arguments: tuple[str, ...], passed: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=assistant,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert passed in done.stdout
+
+
+def test_the_readmes_test_passes_with_the_example_assistant(tmp_path: Path) -> None:
+    (test,) = [
+        param.values[0].text
+        for param in blocks("python")
+        if param.values[0].page == "README.md" and "def test_" in param.values[0].text
+    ]
+    (tmp_path / "test_readme.py").write_text(test, encoding="utf-8")
+    domain = CHECKOUT / "examples" / "assistant" / "domain.yml"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-o", f"rasa_domain={domain}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_fixtures_and_settings_of_the_tests_are_documented() -> None:
+    source = inspect.getsource(pytest_plugin)
+    page = TEXT["docs/testing.md"]
+    fixtures = re.findall(r"@pytest\.fixture.*\ndef (\w+)", source)
+    settings_of_tests = re.findall(r'^    \("(\w+)", ', source, re.MULTILINE)
+    options = re.findall(r'"(--[a-z-]+)"', source)
+    assert len(fixtures) == len(settings_of_tests) == 4
+    for name in [*fixtures, *settings_of_tests, *options]:
+        assert name in page
+
+
+def test_the_names_of_the_test_kit_are_documented_in_order() -> None:
+    assert coexistence.testing.__all__ == sorted(coexistence.testing.__all__)
+    for name in coexistence.testing.__all__:
+        assert f"`{name}`" in TEXT["docs/testing.md"]
 
 
 # Architecture

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from coexistence.demo.domain import SESSION_START, SHOWN, Flow
 from coexistence.demo.server import ActionServer, Answer
-from coexistence.demo.tracker import SESSION_METADATA, ConversationTracker, Event
 from coexistence.system import RESET_ACTION, ROUTING_SLOT, System
 from coexistence.tags import is_hydration
+from coexistence.testing import defaults
+from coexistence.testing.tracker import (
+    LISTEN,
+    SESSION_METADATA,
+    ConversationTracker,
+    Event,
+    stack_event,
+)
 
 USER = "ann"
-LISTEN = "action_listen"
 
 _STEP_SECONDS = 0.01
 """How far the assistant's clock goes from one event to the next."""
@@ -167,28 +172,15 @@ class Assistant:
             answer = self._server.call(action, self._tracker.as_sent(), self._domain)
             events, texts = answer.events, [said["text"] for said in answer.responses]
         else:
-            answer, events, texts = None, self._default(action), []
+            # slots are not carried over: the demo's domain says so
+            events = defaults.events_of(action, self._tracker, carries_over=False)
+            answer, texts = None, []
         self._scene.calls.append(Call(action, answer))
         self._apply({"event": "action", "name": action})
         for text in texts:
             self._utter(text)
         for event in events:
             self._apply(event)
-
-    def _default(self, action: str) -> list[Event]:
-        """Return the events of Rasa's own action, which runs where the domain does not list it."""
-        if action == SESSION_START:
-            # slots are not carried over: the demo's domain says so
-            metadata = self._tracker.slots[SESSION_METADATA]
-            return [
-                {"event": "session_started"},
-                {"event": "slot", "name": SESSION_METADATA, "value": metadata},
-                {"event": "action", "name": LISTEN},
-            ]
-        return [
-            {"event": "routing_session_ended"},
-            {"event": "slot", "name": ROUTING_SLOT, "value": None},
-        ]
 
     def _say(self, response: str) -> None:
         self._apply({"event": "action", "name": response})
@@ -199,8 +191,7 @@ class Assistant:
         self._scene.lines.append(Line(f"bot, {self._system.name}", text))
 
     def _put_on_stack(self, frame: dict[str, str]) -> None:
-        patch = [{"op": "replace", "path": "", "value": [frame]}]
-        self._apply({"event": "stack", "update": json.dumps(patch)})
+        self._apply(stack_event(frame))
 
     def _set(self, slot: str, value: Any, metadata: Mapping[str, Any] | None = None) -> None:
         self._apply({"event": "slot", "name": slot, "value": value, "metadata": metadata or {}})

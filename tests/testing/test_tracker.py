@@ -1,4 +1,4 @@
-"""The demo's tracker against what was observed on the tracker classes of Rasa Pro 3.21."""
+"""The kit's tracker against what was observed on the tracker classes of Rasa Pro 3.21."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from coexistence.demo.tracker import SESSION_METADATA, ConversationTracker
 from coexistence.system import ROUTING_SLOT
+from coexistence.testing.errors import ImpossibleTurn
+from coexistence.testing.tracker import SESSION_METADATA, ConversationTracker
 
 SLOTS: dict[str, dict[str, Any]] = {
     "customer_name": {"type": "text", "shared_for_coexistence": True},
@@ -147,3 +148,71 @@ def test_between_messages_only_the_newest_session_is_kept(tracker: ConversationT
     tracker.keep_newest_session()
 
     assert [event["timestamp"] for event in tracker.events] == [7.0, 8.0, 9.0]
+
+
+def test_a_restart_resets_all_slots_and_asks_for_a_session_start(
+    tracker: ConversationTracker,
+) -> None:
+    tracker.apply({"event": "restart"}, 7.0)
+
+    assert {name: tracker.slots[name] for name in SLOTS} == INITIAL
+    assert tracker.as_sent()["followup_action"] == "action_session_start"
+    assert tracker.applied_events() == []
+
+
+def test_a_slot_that_the_domain_lacks_stays_in_the_history_only(
+    tracker: ConversationTracker,
+) -> None:
+    tracker.apply({"event": "slot", "name": "lacking", "value": 1}, 7.0)
+
+    assert "lacking" not in tracker.slots
+    assert tracker.events[-1]["name"] == "lacking"
+
+
+def test_rewind_undoes_the_last_message_and_what_came_of_it(tracker: ConversationTracker) -> None:
+    tracker.apply({"event": "action", "name": "action_listen"}, 7.0)
+    tracker.apply({"event": "user", "text": "no", "parse_data": {"text": "no"}}, 8.0)
+    tracker.apply({"event": "slot", "name": "customer_name", "value": "Eve"}, 9.0)
+
+    tracker.apply({"event": "rewind"}, 10.0)
+
+    sent = tracker.as_sent()
+    assert tracker.slots["customer_name"] == "Ann"
+    assert sent["latest_message"]["text"] == "hi"
+    assert sent["latest_action_name"] == "action_pay"
+    assert sent["stack"] == [FRAME]
+    assert sent["events"][-1]["event"] == "rewind"
+
+
+def test_undo_takes_back_the_last_action_and_what_it_set(tracker: ConversationTracker) -> None:
+    tracker.apply({"event": "action", "name": "action_rename"}, 7.0)
+    tracker.apply({"event": "slot", "name": "customer_name", "value": "Eve"}, 8.0)
+
+    tracker.apply({"event": "undo"}, 9.0)
+
+    assert tracker.slots["customer_name"] == "Ann"
+    assert tracker.as_sent()["latest_action_name"] == "action_pay"
+
+
+def test_a_followup_lasts_until_the_next_action_or_message(tracker: ConversationTracker) -> None:
+    for then in ({"event": "action", "name": "action_x"}, {"event": "user", "text": "hi"}):
+        tracker.apply({"event": "followup", "name": "action_x"}, 7.0)
+        assert tracker.as_sent()["followup_action"] == "action_x"
+        tracker.apply(then, 8.0)
+        assert tracker.as_sent()["followup_action"] is None
+
+
+def test_pause_and_resume(tracker: ConversationTracker) -> None:
+    for event, paused in (("pause", True), ("resume", False)):
+        tracker.apply({"event": event}, 7.0)
+        assert tracker.as_sent()["paused"] is paused
+
+
+def test_a_form_gives_a_domain_rasas_slot_for_what_it_asks() -> None:
+    assert "requested_slot" in ConversationTracker("c", {"slots": {}, "forms": {"f": {}}}).slots
+
+
+def test_a_partial_change_of_the_stack_is_refused(tracker: ConversationTracker) -> None:
+    patch = json.dumps([{"op": "remove", "path": "/0"}])
+    with pytest.raises(ImpossibleTurn, match="stack_event"):
+        tracker.apply({"event": "stack", "update": patch}, 7.0)
