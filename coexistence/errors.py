@@ -25,3 +25,7 @@ class InvalidLeaveOut(CoexistenceError):
 
 class ActionRaised(CoexistenceError):
     """Over gRPC: an action raised. Its name and the kind of error are told; the log says where."""
+
+
+class TokenRefused(CoexistenceError):
+    """A signed token in the message metadata names nobody; the message says why, without it."""

@@ -11,8 +11,9 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.interfaces import ActionMissingDomainException
 
 from coexistence import events, failures, runtime
+from coexistence.errors import TokenRefused
 from coexistence.hydration import hydrate
-from coexistence.identity import SENDER_ID, conversation_key, identify
+from coexistence.identity import SENDER_ID, Identity, conversation_key, identify
 from coexistence.observation import Observation, newest_time, observe
 from coexistence.shared_slots import STATUS_SLOT, DomainSlots
 from coexistence.system import ROUTING_SLOT, System
@@ -57,19 +58,34 @@ class Exchange:
         self.profile: Profile | None = None
         self.key: ProfileKey | None = None
         self._events = events.of(tracker)
-        self._identity = identify(tracker, self._events, self._runtime.settings.identity)
+        self._identity = self._identify()
         self.user_id = self._identity.user_id if self._identity else None
         self._observed: Observation | None = None
         self._refused: set[str] = set()
         if self._identity is None:
-            logger.warning(
-                "%s: no profile, for nothing in profile_store.identity is present.", action
-            )
             return
         try:
             self.key = ProfileKey(self._runtime.settings.namespace, self._identity.user_id)
         except InvalidKey as error:
             logger.warning("%s: no profile. %s", action, error)
+
+    def _identify(self) -> Identity | None:
+        """Return who the user is, or log why nobody knows."""
+        rules = self._runtime.settings.identity
+        try:
+            found = identify(self.tracker, self._events, rules, self._runtime.tokens)
+        except TokenRefused as error:
+            logger.warning(
+                "%s: no profile, for the token in the message metadata is refused: %s.",
+                self.action,
+                error,
+            )
+            return None
+        if found is None:
+            logger.warning(
+                "%s: no profile, for nothing in profile_store.identity is present.", self.action
+            )
+        return found
 
     @property
     def observed(self) -> Observation:
@@ -146,9 +162,10 @@ class Exchange:
             source = ProfileKey(target.namespace, conversation_key(self.tracker.sender_id))
         except InvalidKey:
             return  # nothing can have been stored under it
-        if source != target and not self._runtime.is_linked(source, target):
+        since = newest_time(self._events[: self._identity.known_from + 1])
+        if source != target and not self._runtime.is_linked(source, target, since):
             await self._runtime.store.link(source, target)
-            self._runtime.remember_link(source, target)
+            self._runtime.remember_link(source, target, since)
 
     async def forget(self, slots: Collection[str] | None, at: float) -> Receipt | None:
         """Erase slots or the whole profile; None when it could not be done."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -201,12 +201,30 @@ class ActionForgetProfile(Action):  # type: ignore[misc]
                 return exchange.status_event(UNAVAILABLE)
             shared = exchange.slots.shared
             erased = shared if named is None else {name: shared[name] for name in named}
-            events = hydrate(Profile(erased_at=receipt.erased_at), erased, tracker.slots)
+            events = [
+                *hydrate(Profile(erased_at=receipt.erased_at), erased, tracker.slots),
+                *_unsaid(exchange, erased),
+            ]
             if named is not None:
                 events.append(SlotSet(FORGET_SLOT, None))
             return [*events, *exchange.status_event(EMPTY if named is None else STORED)]
 
         return await _unbroken(self.name(), forget, [])
+
+
+def _unsaid(exchange: Exchange, erased: Collection[str]) -> list[EventType]:
+    """Return the events that erase what the session said of slots that are empty again.
+
+    The tombstone alone would not do: it stays with the conversation when that gains a user.
+    """
+    events: list[EventType] = []
+    for name in sorted({write.slot for write in exchange.observed.writes} & set(erased)):
+        now, initial = exchange.tracker.slots.get(name), exchange.slots[name].initial_value
+        if now is None or now == initial:
+            events.append(hydrated_slot(name, None))
+            if now is not None:
+                events.append(hydrated_slot(name, now))
+    return events
 
 
 def _named(value: Any, exchange: Exchange) -> list[str] | None:

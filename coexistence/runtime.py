@@ -9,33 +9,60 @@ from __future__ import annotations
 import atexit
 import threading
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from coexistence import settings
+from coexistence.identity import JWT
 from coexistence.settings import Settings
 from coexistence.shared_slots import DomainCache
-from profile_store import ProfileKey, ProfileStore, SQLProfileStore
+from profile_store import InvalidSettings, ProfileKey, ProfileStore, SQLProfileStore
+from profile_store.endpoints import SECTION
+
+if TYPE_CHECKING:
+    from coexistence.signed_tokens import SignedTokens
 
 _LINKS_REMEMBERED = 10_000
 
 
 class Runtime:
-    """Settings, a store and a cache of the domain, made for one another."""
+    """Settings, a store, the tokens believed and a cache of the domain, made for one another.
+
+    Raises:
+        profile_store.InvalidSettings: when tokens are to be believed and their key is none.
+    """
 
     def __init__(self, config: Settings, store: ProfileStore | None = None) -> None:
         self.settings = config
+        self.tokens = _signed_tokens(config)
         self.store = store or SQLProfileStore(config)
         self.domains = DomainCache(config.shared_slots.include, config.shared_slots.exclude)
-        self._linked: OrderedDict[tuple[ProfileKey, ProfileKey], None] = OrderedDict()
+        self._linked: OrderedDict[tuple[ProfileKey, ProfileKey, float], None] = OrderedDict()
 
-    def is_linked(self, source: ProfileKey, target: ProfileKey) -> bool:
-        """Return whether this process has linked two profiles lately."""
-        return (source, target) in self._linked
+    def is_linked(self, source: ProfileKey, target: ProfileKey, since: float) -> bool:
+        """Return whether this process has linked two profiles for what came before a time.
 
-    def remember_link(self, source: ProfileKey, target: ProfileKey) -> None:
+        A conversation may be anonymous again, perhaps in another process, and gain its id anew.
+        """
+        return (source, target, since) in self._linked
+
+    def remember_link(self, source: ProfileKey, target: ProfileKey, since: float) -> None:
         """Note that two profiles are linked, so that the next turn need not ask again."""
-        self._linked[source, target] = None
+        self._linked[source, target, since] = None
         if len(self._linked) > _LINKS_REMEMBERED:
             self._linked.popitem(last=False)
+
+
+def _signed_tokens(config: Settings) -> SignedTokens | None:
+    if JWT not in config.identity or config.jwt is None:
+        return None
+    try:
+        from coexistence.signed_tokens import SignedTokens
+    except ImportError:
+        raise InvalidSettings(
+            f"{SECTION}.identity: the rule {JWT} needs PyJWT and cryptography; "
+            "run: pip install 'rasa-coexistence[jwt]'"
+        ) from None
+    return SignedTokens(config.jwt)
 
 
 _lock = threading.Lock()

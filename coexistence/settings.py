@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import pydantic
 
-from coexistence.identity import METADATA_PREFIX, SENDER_ID, USER_ID
+from coexistence.identity import JWT, METADATA_PREFIX, SENDER_ID, USER_ID
 from coexistence.shared_slots import RASA_SLOTS
 from profile_store import InvalidSettings, endpoints
 from profile_store import settings as store_settings
 
 
 def _identity_rule(rule: str) -> str:
-    if rule in {USER_ID, SENDER_ID}:
+    if rule in {USER_ID, SENDER_ID, JWT}:
         return rule
     if rule.startswith(METADATA_PREFIX) and len(rule) > len(METADATA_PREFIX):
         return rule
-    raise ValueError(f"write {USER_ID}, {SENDER_ID} or {METADATA_PREFIX}<key>")
+    raise ValueError(f"write {USER_ID}, {SENDER_ID}, {JWT} or {METADATA_PREFIX}<key>")
 
 
 class SharedSlotSettings(pydantic.BaseModel):
@@ -46,6 +46,70 @@ class SharedSlotSettings(pydantic.BaseModel):
         return self
 
 
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Algorithm = Literal["RS256", "ES256", "HS256"]
+Text = Annotated[str, pydantic.StringConstraints(min_length=1)]
+
+
+class JwtSettings(pydantic.BaseModel):
+    """How the rule `jwt` knows a user: which signed tokens it believes, and what it reads there."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    metadata_key: Text = pydantic.Field(
+        default="token", description="The key of the message metadata that holds the token."
+    )
+    algorithms: Annotated[list[Algorithm], pydantic.BeforeValidator(_one_or_more)] = pydantic.Field(
+        default=["RS256"],
+        min_length=1,
+        description="How tokens may be signed: `RS256`, `ES256`, or `HS256` alone.",
+    )
+    key: pydantic.SecretStr | None = pydantic.Field(
+        default=None,
+        description="The issuer's public key in PEM, or the secret of `HS256`: 32 bytes or more, "
+        "better `${JWT_SECRET}` than in the file. One of the three, and only one.",
+    )
+    key_file: Path | None = pydantic.Field(
+        default=None, description="A file with that key, read once, at the start."
+    )
+    jwks_file: Path | None = pydantic.Field(
+        default=None,
+        description="A file with a JSON Web Key Set, read again whenever it changes; the token's "
+        "`kid` names its key.",
+    )
+    audience: Annotated[list[Text], pydantic.BeforeValidator(_one_or_more)] = pydantic.Field(
+        default_factory=list,
+        description="Whom a token must be for (`aud`): a name, or a list of which one must be "
+        "there. Without it a token that is for somebody is refused.",
+    )
+    issuer: Text | None = pydantic.Field(
+        default=None, description="Who must have issued a token (`iss`)."
+    )
+    claim: Text = pydantic.Field(
+        default="sub", description="The claim that is the user id: text, or a whole number."
+    )
+    leeway: float = pydantic.Field(
+        default=30.0,
+        ge=0,
+        le=300,
+        description="Seconds by which the issuer's clock may differ from this server's.",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _possible(self) -> JwtSettings:
+        if [self.key, self.key_file, self.jwks_file].count(None) != 2:
+            raise ValueError("give one of key, key_file and jwks_file, and only one")
+        if "HS256" in self.algorithms and set(self.algorithms) != {"HS256"}:
+            # Else a token signed with a key that everybody may read could pass for one of HS256.
+            raise ValueError(
+                "HS256 goes with no other of the algorithms; a secret is no public key"
+            )
+        return self
+
+
 class Settings(store_settings.StoreSettings):
     """Everything that `profile_store:` in `endpoints.yml` may say."""
 
@@ -53,7 +117,11 @@ class Settings(store_settings.StoreSettings):
         default_factory=lambda: [USER_ID, SENDER_ID],
         min_length=1,
         description="Who a user is, first present wins: `user_id` (Rasa's, from the message "
-        "metadata), `sender_id` (the conversation), `metadata:<key>`.",
+        "metadata), `sender_id` (the conversation), `jwt` (a signed token in the message "
+        "metadata), `metadata:<key>`.",
+    )
+    jwt: JwtSettings | None = pydantic.Field(
+        default=None, validate_default=True, description="What the rule `jwt` believes."
     )
     shared_slots: SharedSlotSettings = pydantic.Field(
         default_factory=SharedSlotSettings,
@@ -66,6 +134,13 @@ class Settings(store_settings.StoreSettings):
         description="The largest request answered, in bytes, inflated if it came deflated; "
         "it grows with the conversation.",
     )
+
+    @pydantic.field_validator("jwt")
+    @classmethod
+    def _told(cls, jwt: JwtSettings | None, info: pydantic.ValidationInfo) -> JwtSettings | None:
+        if jwt is None and JWT in info.data.get("identity", ()):
+            raise ValueError(f"the rule {JWT} in identity needs it; give its key and algorithms")
+        return jwt
 
 
 def load(path: Path | None = None) -> Settings:

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import annotated_types
 import pydantic
@@ -39,8 +39,8 @@ def settings() -> str:
     def rows() -> Iterator[tuple[str, ...]]:
         for name, field in Settings.model_fields.items():
             variable = f"`{ENV_PREFIX}{name.upper()}`"
-            inner = field.annotation
-            if isinstance(inner, type) and issubclass(inner, pydantic.BaseModel):
+            inner = _section(field)
+            if inner is not None:
                 for inner_name, inner_field in inner.model_fields.items():
                     yield setting(f"{name}.{inner_name}", f"in {variable}", inner_field)
             else:
@@ -54,6 +54,14 @@ def settings() -> str:
         )
 
     return table(("setting", "variable", "default", "limits", "is"), rows())
+
+
+def _section(field: FieldInfo) -> type[pydantic.BaseModel] | None:
+    """Return the model of a setting that is a section of its own, optional or not."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+            return kind
+    return None
 
 
 def setting(name: str, variable: str, field: FieldInfo) -> tuple[str, ...]:

@@ -67,7 +67,9 @@ def environments() -> list[Environment]:
     if oldest != OLDEST_PYTHON:
         print(f"No Python 3.10 here: the oldest packages are tested with {_dotted(oldest)}.")
     return [
-        Environment("oldest", found[oldest], ("rasa-sdk==3.11.0", "sqlalchemy<2.1")),
+        Environment(
+            "oldest", found[oldest], ("rasa-sdk==3.11.0", "sqlalchemy<2.1", "pyjwt==2.8.0")
+        ),
         Environment("newest", found[newest], ()),
     ]
 
@@ -87,7 +89,7 @@ def run(environment: Environment) -> int:
         subprocess.run([environment.python, "-m", "venv", home], check=True)
         subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-             "-e", f"{ROOT}[postgres,mysql]", *environment.pins, *DEVELOPMENT],
+             "-e", f"{ROOT}[postgres,mysql,jwt]", *environment.pins, *DEVELOPMENT],
             check=True,
         )  # fmt: skip
         stamp.write_text(wanted)
@@ -102,7 +104,7 @@ def run(environment: Environment) -> int:
 _SAY = """
 import platform
 from importlib.metadata import version
-names = "rasa-sdk", "sanic", "sqlalchemy", "msgspec", "psycopg"
+names = "rasa-sdk", "sanic", "sqlalchemy", "msgspec", "psycopg", "pyjwt"
 print("Python", platform.python_version(), *(f"{name} {version(name)}" for name in names), sep=", ")
 """
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from rasa_sdk import Tracker
 
 from coexistence import events as tracker_events
+from coexistence.errors import TokenRefused
 from coexistence.identity import identify
 from coexistence.system import RESET_ACTION, System
 from coexistence.testing.clock import Clock
@@ -139,7 +140,12 @@ class Conversation:
         settings = runner.runtime.settings
         tracker = Tracker.from_dict(self.tracker.as_sent())
         tracker.user_id = self.tracker.user_id  # SDKs before 3.16 drop it
-        found = identify(tracker, tracker_events.of(tracker), settings.identity)
+        try:
+            found = identify(
+                tracker, tracker_events.of(tracker), settings.identity, runner.runtime.tokens
+            )
+        except TokenRefused:
+            return {}
         if found is None:
             return {}
         key = ProfileKey(settings.namespace, found.user_id)

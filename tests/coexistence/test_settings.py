@@ -51,7 +51,7 @@ def test_the_order_of_the_identity_is_kept() -> None:
 )
 def test_an_unknown_identity_is_refused_with_those_there_are(rule: str) -> None:
     assert refusal(f"identity: [user_id, '{rule}']") == (
-        "profile_store.identity.1: write user_id, sender_id or metadata:<key>. "
+        "profile_store.identity.1: write user_id, sender_id, jwt or metadata:<key>. "
         "The settings are listed in docs/settings.md."
     )
 

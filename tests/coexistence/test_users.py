@@ -9,11 +9,13 @@ import pytest
 
 from coexistence.profile_actions import (
     ActionFetchProfile,
+    ActionSessionStart,
     ActionSyncProfile,
 )
 from tests.coexistence.calls import fresh, kept, run, said, sets, status
 from tests.coexistence.conftest import UseSettings
 from tests.coexistence.events import (
+    Event,
     empty_slots,
     listen,
     session_start,
@@ -87,4 +89,35 @@ async def test_a_conversation_called_like_a_user_is_not_the_user() -> None:
     events = [user(), user(metadata={"user_id": "bob"})]
     linked = fresh(*events, sender_id="ann", user_id="bob")
     assert sets(await run(ActionFetchProfile, linked)) == {}
+    assert await kept("ann") == {"name": "Ann"}
+
+
+def next_session(of: str) -> list[Event]:
+    """Return Ann's session, and how Rasa begins the next one with another's first message."""
+    return [
+        *session_start(), user(metadata={"customer": "ann"}), slot("name", "Ann"), listen(),
+        slot("session_started_metadata", {"customer": of}),
+    ]  # fmt: skip
+
+
+async def test_a_new_session_of_another_user_begins_with_their_own_profile(
+    use_settings: UseSettings,
+) -> None:
+    use_settings(identity=["metadata:customer"])
+    await said(user(metadata={"customer": "bob"}), slot("tier", "gold"), sender_id="another")
+    before = {"session_started_metadata": {"customer": "bob"}, "name": "Ann"}
+    started = await run(ActionSessionStart, tracker(*next_session("bob"), slots=before))
+    assert sets(started) == {
+        "name": None, "tier": "gold", "session_started_metadata": {"customer": "bob"},
+    }  # fmt: skip
+    assert await kept("bob") == {"tier": "gold"}
+
+
+async def test_a_new_session_of_the_same_user_keeps_what_is_theirs(
+    use_settings: UseSettings,
+) -> None:
+    use_settings(identity=["metadata:customer"])
+    before = {"session_started_metadata": {"customer": "ann"}, "name": "Ann"}
+    started = await run(ActionSessionStart, tracker(*next_session("ann"), slots=before))
+    assert sets(started)["name"] == "Ann"
     assert await kept("ann") == {"name": "Ann"}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -59,7 +61,8 @@ async def test_workers_share_the_profiles_and_all_surround_plain_actions(
         assert len(running.workers) >= WORKERS
     assert running_in(group) == []
     assert "Traceback" not in running.log
-    assert not (tmp_path / "profiles.db-wal").exists(), "every worker closed its connection"
+    with contextlib.closing(sqlite3.connect(tmp_path / "profiles.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 NEW = """
