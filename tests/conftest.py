@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import sys
 import time
 import uuid
 from collections import defaultdict
@@ -25,6 +27,17 @@ from tests.databases import (
 
 LEAVING_SECONDS = 10
 """How long a server may take to notice that a client has left."""
+
+
+@pytest.fixture
+def bare_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty folder, and an environment and a command line that set nothing."""
+    for variable in list(os.environ):
+        if variable.startswith("PROFILE_STORE_"):
+            monkeypatch.delenv(variable)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["rasa_sdk"])
+
 
 needs_mariadb = pytest.mark.skipif(bool(mariadb_missing()), reason=mariadb_missing() or "")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,14 +13,7 @@ from coexistence.settings import Settings
 from coexistence.shared_slots import RASA_SLOTS
 from profile_store import InvalidSettings
 
-
-@pytest.fixture(autouse=True)
-def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for variable in list(os.environ):
-        if variable.startswith("PROFILE_STORE_"):
-            monkeypatch.delenv(variable)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["rasa_sdk"])
+pytestmark = pytest.mark.usefixtures("bare_place")
 
 
 def load(section: str) -> Settings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,13 +18,7 @@ from tests.coexistence.tokens import SECRET, claims, public_pem, rsa_key, token,
 LISTED = "The settings are listed in docs/settings.md."
 
 
-@pytest.fixture(autouse=True)
-def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for variable in list(os.environ):
-        if variable.startswith("PROFILE_STORE_"):
-            monkeypatch.delenv(variable)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["rasa_sdk"])
+pytestmark = pytest.mark.usefixtures("bare_place")
 
 
 def write(jwt: str, identity: str = "[jwt, sender_id]") -> None:

@@ -22,11 +22,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(autouse=True)
-def no_settings_but_the_test_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for variable in list(os.environ):
-        if variable.startswith("PROFILE_STORE_"):
-            monkeypatch.delenv(variable)
-    monkeypatch.chdir(tmp_path)
+def no_settings_but_the_test_s(bare_place: None) -> None:
+    """Let every test begin in an empty folder."""
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,7 @@ from profile_store import InvalidSettings, StoreSettings, engine, settings
 SECRET = "p@ss/w:rd?#%&"
 
 
-@pytest.fixture(autouse=True)
-def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for variable in list(os.environ):
-        if variable.startswith("PROFILE_STORE_"):
-            monkeypatch.delenv(variable)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("bare_place")
 
 
 def load(section: str) -> StoreSettings:
