@@ -32,6 +32,7 @@ from profile_store import (
     StoreUnavailable,
     migrate,
 )
+from profile_store.settings import SQL
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,12 @@ def _give_up_name(app: Sanic[Any, Any]) -> None:
 
 
 def check_schema(config: settings.Settings) -> None:
-    """Refuse to start on tables of another version; an outage is no reason not to start."""
+    """Refuse to start on tables of another version; an outage is no reason not to start.
+
+    A store that is not of SQL has no tables of ours: `/ready` tells how it is.
+    """
+    if config.type != SQL:
+        return
     try:
         migrate.check_at_start(config)
     except (SchemaOutdated, InvalidSettings) as error:

@@ -15,7 +15,7 @@ from coexistence import settings
 from coexistence.identity import JWT
 from coexistence.settings import Settings
 from coexistence.shared_slots import DomainCache
-from profile_store import InvalidSettings, ProfileKey, ProfileStore, SQLProfileStore
+from profile_store import InvalidSettings, ProfileKey, ProfileStore, opening
 from profile_store.endpoints import SECTION
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Runtime:
     def __init__(self, config: Settings, store: ProfileStore | None = None) -> None:
         self.settings = config
         self.tokens = _signed_tokens(config)
-        self.store = store or SQLProfileStore(config)
+        self.store = store or opening.open_store(config)
         self.domains = DomainCache(config.shared_slots.include, config.shared_slots.exclude)
         self._linked: OrderedDict[tuple[ProfileKey, ProfileKey, float], None] = OrderedDict()
 

@@ -19,12 +19,15 @@ import pydantic
 import typer.main
 from pydantic.fields import FieldInfo
 
+import profile_store
 from coexistence.cli import app
 from coexistence.settings import Settings
+from profile_store import ProfileStore
 from profile_store.endpoints import ENDPOINTS_VARIABLE
 from profile_store.settings import ENV_PREFIX
 
 FOLDER = Path(__file__).resolve().parent
+CHECKOUT = Path(profile_store.__file__).resolve().parents[1]
 
 
 def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
@@ -155,12 +158,40 @@ def names(package: str) -> Callable[[], str]:
     return listed
 
 
+def interface() -> str:
+    """Return every method of a store, with what it promises."""
+    methods = inspect.getmembers(ProfileStore, inspect.isfunction)
+    return table(("method", "promises"), (_method(name, method) for name, method in methods))
+
+
+def _method(name: str, method: Callable[..., Any]) -> tuple[str, ...]:
+    signature = inspect.signature(method)
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in list(signature.parameters.values())[1:]
+    ]
+    call = signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
+    promised = inspect.cleandoc(method.__doc__ or "").replace("Raises:\n", "Raises ")
+    return f"`{name}{call}`", " ".join(promised.split())
+
+
+def source(path: str) -> Callable[[], str]:
+    """Return what shows a Python module of this checkout."""
+
+    def shown() -> str:
+        return f"```python\n{(CHECKOUT / path).read_text(encoding='utf-8')}```"
+
+    return shown
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "commands": commands,
     "coexistence": names("coexistence"),
     "profile_store": names("profile_store"),
     "testing": names("coexistence.testing"),
+    "interface": interface,
+    "memory_store": source("tests/profile_store/memory_store.py"),
 }
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

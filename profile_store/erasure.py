@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from profile_store import rows
 from profile_store.connection import transaction
-from profile_store.profile import ProfileKey, Receipt
+from profile_store.profile import Profile, ProfileKey, Receipt
 
 
 def forget(
@@ -16,12 +18,21 @@ def forget(
     with transaction(connection):
         rows.lock(connection, [key])
         profile = rows.read_profiles(connection, [key])[key]
-        covered = profile.states if named is None else named
-        # All that is stored goes, also what a clock ahead of the caller's has written.
-        at = max([at, *(profile.state(slot).written_at for slot in covered)])
+        receipt = receipt_for(key, profile, named, at)
         if named is None:
-            at = max(at, profile.erased_at)
-            rows.erase_profile(connection, key, at)
+            rows.erase_profile(connection, key, receipt.erased_at)
         else:
-            rows.erase_slots(connection, key, dict.fromkeys(sorted(named), at))
+            rows.erase_slots(connection, key, dict.fromkeys(sorted(named), receipt.erased_at))
+    return receipt
+
+
+def receipt_for(
+    key: ProfileKey, profile: Profile, named: Collection[str] | None, at: float
+) -> Receipt:
+    """Return what erasing some slots of a profile, or all of it, will remove, and up to when."""
+    covered = profile.states if named is None else named
+    # All that is stored goes, also what a clock ahead of the caller's has written.
+    at = max([at, *(profile.state(slot).written_at for slot in covered)])
+    if named is None:
+        at = max(at, profile.erased_at)
     return Receipt(key, tuple(sorted(slot for slot in covered if profile.state(slot).held)), at)

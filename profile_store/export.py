@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from profile_store import rows
-from profile_store.profile import ProfileKey
+from profile_store.profile import Profile, ProfileKey, SlotWrite
 
 
 def export(connection: sa.Connection, key: ProfileKey) -> dict[str, Any]:
     """Return a profile with its tombstones and its history."""
     profile = rows.read_profiles(connection, [key])[key]
+    return as_json(key, profile, rows.read_history(connection, key, None, None))
+
+
+def as_json(key: ProfileKey, profile: Profile, history: Iterable[SlotWrite]) -> dict[str, Any]:
+    """Return the same of a profile and its history that were read, newest first."""
     return {
         "namespace": key.namespace,
         "user_id": key.user_id,
@@ -35,6 +41,6 @@ def export(connection: sa.Connection, key: ProfileKey) -> dict[str, Any]:
                 "written_at": write.written_at,
                 **msgspec.structs.asdict(write.source),
             }
-            for write in rows.read_history(connection, key, None, None)
+            for write in history
         ],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from profile_store import merge, rows
 from profile_store.connection import transaction
 from profile_store.limits import within_limit
-from profile_store.profile import Profile, ProfileKey, SlotState, Source
+from profile_store.profile import Profile, ProfileKey, SlotState, SlotWrite, Source
 
 LINKED = Source(action="link")
 """Tells the tombstone of a value that was linked away from one that a user asked for."""
@@ -27,38 +28,55 @@ def link(
     with transaction(connection):
         rows.lock(connection, [target])
         profile = rows.read_profiles(connection, [target])[target]
-        moved = {slot: _moved(state, profile.state(slot)) for slot, state in copied.items()}
-        news = within_limit(profile, merge.changes(profile, moved), max_slots, refused)
+        arriving = merge.changes(profile, moved(copied, profile))
+        news = within_limit(profile, arriving, max_slots, refused)
+        held = {slot: state for slot, state in held.items() if slot not in refused}
         known = rows.read_history(connection, target, None, None) if past else []
-        begun = {write.slot: write.written_at for write in known}  # newest first: the oldest stays
         if news:
             rows.write(connection, {target: news})
-        rows.write_history(
-            connection,
-            target,
-            [
-                write
-                for write in past
-                if write.slot in held
-                and write.slot not in refused
-                and write.written_at <= held[write.slot].written_at
-                and write.written_at > begun.get(write.slot, profile.state(write.slot).written_at)
-            ],
-        )
+        rows.write_history(connection, target, moved_history(past, held, known, profile))
         profile = merge.merge_profile(profile, news)
     if held:
-        # A second transaction, so that the two users' rows may lie on two machines. Only what
-        # was copied is erased: a write that came between stays for the next link.
+        # A second transaction, so that the two users' rows may lie on two machines.
         with transaction(connection):
             rows.lock(connection, [source])
             current = rows.read_profiles(connection, [source])[source]
-            erasures = {
-                slot: state.written_at
-                for slot, state in held.items()
-                if slot not in refused and current.state(slot) == state
-            }
-            rows.erase_slots(connection, source, erasures, LINKED)
+            rows.erase_slots(connection, source, erasures(held, current), LINKED)
     return profile
+
+
+def moved(copied: Mapping[str, SlotState], target: Profile) -> dict[str, SlotState]:
+    """Return what a link brings to a profile of what was copied from another."""
+    return {slot: _moved(state, target.state(slot)) for slot, state in copied.items()}
+
+
+def moved_history(
+    past: Iterable[SlotWrite],
+    held: Mapping[str, SlotState],
+    known: Iterable[SlotWrite],
+    target: Profile,
+) -> list[SlotWrite]:
+    """Return what a link brings to a profile's history, newest first as what is `known` of it.
+
+    `past` is the other's history and `held` its values that move. What is older than the target's
+    own history may be what the target has erased, and stays out.
+    """
+    begun = {write.slot: write.written_at for write in known}  # newest first: the oldest stays
+    return [
+        write
+        for write in past
+        if write.slot in held
+        and write.written_at <= held[write.slot].written_at
+        and write.written_at > begun.get(write.slot, target.state(write.slot).written_at)
+    ]
+
+
+def erasures(held: Mapping[str, SlotState], current: Profile) -> dict[str, float]:
+    """Return which slots to erase where they were, each up to its time in seconds.
+
+    Only what was copied: a write that came between stays for the next link.
+    """
+    return {slot: state.written_at for slot, state in held.items() if current.state(slot) == state}
 
 
 def _moved(state: SlotState, there: SlotState) -> SlotState:

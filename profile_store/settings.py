@@ -21,6 +21,7 @@ from profile_store.endpoints import SECTION, read_section
 from profile_store.profile import MAX_NAMESPACE, ProfileKey
 
 ENV_PREFIX = "PROFILE_STORE_"
+SQL = "SQL"
 LISTED = "The settings are listed in docs/settings.md."
 
 _DRIVERS = {
@@ -31,11 +32,16 @@ _DRIVERS = {
     "mariadb": "mariadb+pymysql",
 }
 _EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+_CLASS_PATH = re.compile(r"(?:[^\W\d]\w*\.)+[^\W\d]\w*")
 _HOST_AND_PORT = re.compile(r"([^:/]+):(\d+)")
 
 
-def _upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) else value
+def _kind(value: str) -> str:
+    if value.upper() == SQL:
+        return SQL
+    if not _CLASS_PATH.fullmatch(value):
+        raise ValueError(f"write {SQL}, or the path of a class of yours: package.module.Class")
+    return value
 
 
 def _namespace(value: str) -> str:
@@ -57,8 +63,9 @@ class StoreSettings(pydantic_settings.BaseSettings):
         hide_input_in_errors=True,
     )
 
-    type: Annotated[Literal["SQL"], pydantic.BeforeValidator(_upper)] = pydantic.Field(
-        default="SQL", description="The kind of store; SQL is the one."
+    type: Annotated[str, pydantic.AfterValidator(_kind)] = pydantic.Field(
+        default=SQL,
+        description="`SQL`, or the path of a store's class of your own: `package.module.Class`.",
     )
     dialect: str = pydantic.Field(
         default="sqlite", description="`sqlite`, `postgresql`, `mysql` or `mariadb`."
@@ -142,8 +149,13 @@ class StoreSettings(pydantic_settings.BaseSettings):
         """Return the database's URL with the driver that this package uses.
 
         Raises:
-            InvalidSettings: for an unknown dialect or a URL that is none.
+            InvalidSettings: for an unknown dialect, a URL that is none, or a store of another type.
         """
+        if self.type != SQL:
+            raise errors.InvalidSettings(
+                f"{origin('type')}: {self.type} looks after its database itself; "
+                f"tables are made for {SQL} only."
+            )
         password = self.password.get_secret_value() if self.password else None
         if self.url and "://" in self.url:
             url = _parsed(self.url).update_query_dict(self.query)
@@ -156,7 +168,7 @@ class StoreSettings(pydantic_settings.BaseSettings):
         if driver == "sqlite":
             if self.url:
                 raise errors.InvalidSettings(
-                    f"{_origin('url')}: SQLite has no host; set {SECTION}.db to its file, "
+                    f"{origin('url')}: SQLite has no host; set {SECTION}.db to its file, "
                     f"{SECTION}.dialect to another database, or give a whole URL."
                 )
             return sa.URL.create(driver, database=self.db, query=self.query)
@@ -180,12 +192,12 @@ def _parsed(text: str) -> sa.URL:
     except (sa.exc.ArgumentError, ValueError):
         # without its cause, which quotes the text and so the password
         raise errors.InvalidSettings(
-            f"{_origin('url')} is not a database URL; "
+            f"{origin('url')} is not a database URL; "
             "write it as dialect://user:password@host:port/database."
         ) from None
     if "@" in (url.host or ""):
         raise errors.InvalidSettings(
-            f"{_origin('url')}: an @ in the password must be written %40; "
+            f"{origin('url')}: an @ in the password must be written %40; "
             f"or leave the password to {SECTION}.password."
         )
     return url.set(drivername=_driver(url.drivername, "url"))
@@ -195,12 +207,12 @@ def _driver(name: str, setting: str) -> str:
     dialect = name.partition("+")[0]
     if dialect not in _DRIVERS:
         raise errors.InvalidSettings(
-            f"{_origin(setting)}: the dialect is none of sqlite, postgresql, mysql, mariadb."
+            f"{origin(setting)}: the dialect is none of sqlite, postgresql, mysql, mariadb."
         )
     return _DRIVERS[dialect]
 
 
-def _origin(setting: str) -> str:
+def origin(setting: str) -> str:
     """Return what a setting is called where it was set: a variable, or a key in the file."""
     variable = f"{ENV_PREFIX}{setting.upper()}"
     return variable if os.environ.get(variable) else f"{SECTION}.{setting}"
@@ -220,7 +232,7 @@ def explain(error: pydantic.ValidationError) -> errors.InvalidSettings:
     problems = []
     for problem in error.errors(include_input=False, include_url=False):
         setting, *inside = map(str, problem["loc"])
-        name = ".".join([_origin(setting), *inside])
+        name = ".".join([origin(setting), *inside])
         if problem["type"] == "extra_forbidden":
             problems.append(f"{name}: no such setting")
         else:
@@ -246,9 +258,10 @@ def make(kind: type[Made], section: Mapping[str, Any]) -> Made:
         # "error parsing value for field "identity" from source ..."
         field = next((name for name in kind.model_fields if f'"{name}"' in str(error)), "?")
         raise errors.InvalidSettings(
-            f"{_origin(field)}: not valid JSON, as lists and mappings are written there. {LISTED}"
+            f"{origin(field)}: not valid JSON, as lists and mappings are written there. {LISTED}"
         ) from None
-    made.sqlalchemy_url()
+    if made.type == SQL:
+        made.sqlalchemy_url()
     return made
 
 

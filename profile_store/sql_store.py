@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -11,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from profile_store import (
+    arrivals,
     committing,
     erasure,
     errors,
@@ -22,13 +21,10 @@ from profile_store import (
     recent,
     rows,
     settings,
-    values,
 )
 from profile_store.batching import Batcher, Call
 from profile_store.connection import DatabaseConnection, is_transient, on_the_disk
 from profile_store.profile import (
-    MAX_SLOT_NAME,
-    NEVER,
     Outcome,
     Profile,
     ProfileKey,
@@ -36,14 +32,8 @@ from profile_store.profile import (
     Release,
     SlotState,
     SlotWrite,
-    check_key_part,
 )
 from profile_store.store import ProfileStore
-
-logger = logging.getLogger(__name__)
-
-CLOCK_TOLERANCE = 300.0
-"""Seconds that a write may be ahead of the database's clock: a bad clock must not freeze a slot."""
 
 ATTEMPTS = 5
 """How often work that lost a deadlock is tried before its callers are told."""
@@ -94,7 +84,16 @@ class SQLProfileStore(ProfileStore):
     ) -> Outcome:
         self._database.fail_fast()
         refused: dict[str, str] = {}
-        news = self._news(writes, releases, clock, refused) if writes or releases else {}
+        news: News = {}
+        if writes or releases:
+            news = arrivals.states(
+                writes,
+                releases,
+                refused,
+                clock=clock,
+                now=self._database.now(),
+                max_value_bytes=self._config.max_value_bytes,
+            )
         known = self._from_memory(key, news)
         if known is not None:
             return Outcome(known, refused)
@@ -109,10 +108,10 @@ class SQLProfileStore(ProfileStore):
         at: float,
         clock: float | None = None,
     ) -> Receipt:
-        at = min(at - self._ahead(clock), self._database.now() + CLOCK_TOLERANCE)
+        at = arrivals.erased_at(at, clock=clock, now=self._database.now())
         named = None if slots is None else frozenset(slots)
         for slot in named or ():
-            check_key_part("slot's name", slot, MAX_SLOT_NAME)
+            arrivals.check_slot(slot)
 
         def forget(connection: sa.Connection) -> Receipt:
             recent.of(connection).discard(key)
@@ -137,7 +136,7 @@ class SQLProfileStore(ProfileStore):
         self, key: ProfileKey, slot: str | None = None, *, limit: int | None = 100
     ) -> list[SlotWrite]:
         if slot is not None:
-            check_key_part("slot's name", slot, MAX_SLOT_NAME)
+            arrivals.check_slot(slot)
         return await self._task(lambda connection: rows.read_history(connection, key, slot, limit))
 
     async def export(self, key: ProfileKey) -> dict[str, Any]:
@@ -167,65 +166,6 @@ class SQLProfileStore(ProfileStore):
             return None if connection is None else committing.from_memory(connection, key, news)
         finally:
             self._database.lock.release()
-
-    def _ahead(self, clock: float | None) -> float:
-        """Return by how many seconds a writer's clock must be set back: 0 for one that is right."""
-        ahead = 0.0 if clock is None else clock - self._database.now()
-        if not ahead > CLOCK_TOLERANCE:
-            return 0.0
-        logger.warning(
-            "A writer's clock is %.0f seconds ahead of the database's; its times are set back. "
-            "Look at the clocks.",
-            ahead,
-        )
-        return ahead
-
-    def _news(
-        self,
-        writes: Iterable[SlotWrite],
-        releases: Iterable[Release],
-        clock: float | None,
-        refused: dict[str, str],
-    ) -> News:
-        """Return writes and releases as states to merge, times set right, and note the refused."""
-        now = self._database.now()
-        shift = self._ahead(clock)
-        latest = now + CLOCK_TOLERANCE
-        news: dict[str, SlotState] = {}
-        for write in writes:
-            try:
-                _check(write.slot, write.written_at)
-                encoded = values.encode(write.value)
-            except (errors.InvalidKey, errors.InvalidValue) as error:
-                refused[write.slot] = str(error)
-                continue
-            if len(encoded) > self._config.max_value_bytes:
-                refused[write.slot] = (
-                    f"The value has {len(encoded)} bytes as JSON, at most "
-                    f"{self._config.max_value_bytes} are kept (profile_store.max_value_bytes)."
-                )
-                continue
-            written_at = write.written_at - shift
-            if written_at > latest:
-                logger.warning(
-                    "A write of slot %s is %.0f seconds ahead of the database's clock; its time "
-                    "is set back. Look at the clocks.",
-                    write.slot,
-                    written_at - now,
-                )
-                written_at = latest
-            state = SlotState(encoded, written_at, source=write.source.keepable())
-            news[write.slot] = merge.merge(news[write.slot], state) if write.slot in news else state
-        for release in releases:
-            try:
-                _check(release.slot, release.released_at)
-            except (errors.InvalidKey, errors.InvalidValue) as error:
-                refused[release.slot] = str(error)
-                continue
-            state = SlotState(released_at=min(release.released_at - shift, latest))
-            before = news.get(release.slot)
-            news[release.slot] = state if before is None else merge.merge(before, state)
-        return news
 
     # What follows runs in the worker thread.
 
@@ -304,12 +244,6 @@ class SQLProfileStore(ProfileStore):
             profiles[request.key] = Profile({**profile.states, **news}, profile.erased_at)
             changed.setdefault(request.key, {}).update(news)
         return changed
-
-
-def _check(slot: str, at: float) -> None:
-    check_key_part("slot's name", slot, MAX_SLOT_NAME)
-    if not NEVER < at < math.inf:
-        raise errors.InvalidValue("The time is not a number of seconds since 1970; correct it.")
 
 
 def _serve_task(connection: sa.Connection, calls: Sequence[Call[Any]]) -> None:

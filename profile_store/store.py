@@ -16,6 +16,7 @@ class ProfileStore(abc.ABC):
 
         StoreUnavailable: the database did not answer, or not in time (`profile_store.timeout`
             seconds). What was to be written may have been: writing it again does no harm.
+        StoreClosed: after `close`.
     """
 
     async def fetch(self, key: ProfileKey) -> Profile:
@@ -63,8 +64,8 @@ class ProfileStore(abc.ABC):
         """Erase slots, or the whole profile, with their history; tombstones stay.
 
         `at` is in seconds on the writer's clock, and `clock` what that showed last, as in `sync`.
-        All that is stored goes, even what claims to be newer; writes that arrive later count again
-        when they are newer than the erasure.
+        The receipt names the slots that held a value. All that is stored goes, even what claims to
+        be newer; writes that arrive later count again when they are newer than the erasure.
         """
 
     @abc.abstractmethod
