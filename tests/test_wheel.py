@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -126,6 +127,28 @@ def test_its_packages_are_imported_from_it(python: Run, installed: Path) -> None
     )
     for path in printed.stdout.split():
         assert Path(path).is_relative_to(installed)
+
+
+def test_its_kit_is_run_from_it(python: Run, installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_mine.py").write_text(
+        "from profile_store import SQLProfileStore, StoreSettings, conformance\n\n"
+        "class TestMine(conformance.StoreConformance):\n"
+        "    def open_store(self, database, **limits):\n"
+        f"        assert conformance.__file__.startswith({str(installed)!r})\n"
+        "        return SQLProfileStore(StoreSettings(db=f'{database}/p.db', **limits))\n"
+    )
+    ran = python("-m", "pytest", "-q", "-p", "no:asyncio", "-k", "Mine and (fetched or erased)")
+    assert re.search(r"^\d+ passed, \d+ deselected in", ran.stdout, re.MULTILINE), ran.stdout
+
+
+def test_the_kit_has_an_extra(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = email.message_from_bytes(archive.read(name))
+    wanted = " ".join(need for need in metadata.get_all("Requires-Dist", []) if "testing" in need)
+    assert "pytest" in wanted
+    assert "hypothesis" in wanted
 
 
 def test_its_command_migrates_from_inside_it(python: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from profile_store import ProfileKey, ProfileStore
+from profile_store.settings import ENV_PREFIX
 
 OpenStore = Callable[..., ProfileStore]
 Keep = Callable[[ProfileStore], ProfileStore]
@@ -60,6 +62,13 @@ class Contract:
             f"Define {type(self).__name__}.open_unreachable_store(self, database), "
             "or say in no_outage why there is none."
         )
+
+    @pytest.fixture(autouse=True)
+    def without_the_developers_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Unset what would win over `open_store`: it may name a database that is in use."""
+        for name in list(os.environ):
+            if name.startswith(ENV_PREFIX):
+                monkeypatch.delenv(name)
 
     @pytest.fixture
     def database(self, tmp_path: Path) -> Any:

@@ -204,6 +204,22 @@ def test_pytest_rewrites_the_assertions_of_each_module(module: str) -> None:
     assert type(loader).__name__ == "AssertionRewritingHook"
 
 
+def test_no_test_reaches_the_database_that_the_environment_names(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROFILE_STORE_URL", "sqlite:////in/use.db")
+    project.write(
+        STORE
+        + """
+    def open_store(self, database, **limits):
+        config = StoreSettings(**limits)
+        assert config.url is None
+        return MemoryStore(config)
+"""
+    )
+    assert "1 passed" in project.pytest("-k", "is_fetched")
+
+
 def test_stores_are_closed_before_their_database_goes(project: Project) -> None:
     project.write(
         STORE
