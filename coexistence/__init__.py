@@ -92,6 +92,7 @@ def install(*, every_action: bool = False, leave_out: Collection[str | type[Acti
         runtime.current()
     except InvalidSettings as error:
         raise SystemExit(f"rasa-coexistence: {error}") from None
+    surroundings.listen()
     if every_action:
         surroundings.enable(leave_out)
     elif leave_out:

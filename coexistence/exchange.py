@@ -47,7 +47,14 @@ class Exchange:
         profile_store.InvalidSettings: when the settings are impossible.
     """
 
-    def __init__(self, tracker: Tracker, domain: Mapping[str, Any] | None, action: str) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        domain: Mapping[str, Any] | None,
+        action: str,
+        *,
+        candidates: bool = False,
+    ) -> None:
         if domain is None:
             raise ActionMissingDomainException(action)
         self._runtime = runtime.current()
@@ -58,6 +65,12 @@ class Exchange:
         self.profile: Profile | None = None
         self.key: ProfileKey | None = None
         self._events = events.of(tracker)
+        self._said = len(self._events)
+        self._candidates: set[str] = set()
+        while candidates and self._said and self._events[self._said - 1].kind == "slot":
+            # Slots at the end are what Rasa asks the action to validate: on no real tracker yet.
+            self._said -= 1
+            self._candidates.add(self._events[self._said].name)
         self._identity = self._identify()
         self.user_id = self._identity.user_id if self._identity else None
         self._observed: Observation | None = None
@@ -93,7 +106,7 @@ class Exchange:
         if self._observed is None:
             since = self._identity.since if self._identity else 0
             self._observed = observe(
-                self._events[since:] if since else self._events,
+                self._events[since : self._said],
                 self.slots.shared,
                 conversation=self.tracker.sender_id,
                 system_now=self.system,
@@ -122,9 +135,11 @@ class Exchange:
             return
         await self._submit(observed.writes, observed.releases, observed.newest)
 
-    async def store(self, writes: Sequence[SlotWrite], releases: Sequence[Release]) -> None:
-        """Store what the action itself wrote and released."""
-        await self._submit(writes, releases, self.newest)
+    async def store(
+        self, writes: Sequence[SlotWrite], releases: Sequence[Release]
+    ) -> Collection[str]:
+        """Store what the action itself wrote and released; return the slots that are refused."""
+        return await self._submit(writes, releases, self.newest)
 
     @property
     def newest(self) -> float | None:
@@ -133,10 +148,10 @@ class Exchange:
 
     async def _submit(
         self, writes: Sequence[SlotWrite], releases: Sequence[Release], clock: float | None
-    ) -> None:
+    ) -> Collection[str]:
         self.profile = None
         if self.key is None:
-            return
+            return ()
         try:
             await self._link(self.key)
             outcome = await self._runtime.store.sync(
@@ -144,11 +159,12 @@ class Exchange:
             )
         except ProfileStoreError as error:
             self._unavailable(error)
-            return
+            return ()
         for slot, reason in outcome.refused.items():
             logger.warning("Slot %s is not stored: %s Other slots are.", slot, reason)
         self._refused.update(outcome.refused)
         self.profile = outcome.profile
+        return outcome.refused
 
     async def _link(self, target: ProfileKey) -> None:
         """Bring along what was kept of the conversation while it was anonymous."""
@@ -212,7 +228,7 @@ class Exchange:
                 explicit=explicit,
                 # a skill that another user began is none that this one is in
                 busy=(self.busy if busy is None else busy) and not foreign,
-                leave={*self._refused, *leave},
+                leave={*self._refused, *self._candidates, *leave},
             ),
         ]
 

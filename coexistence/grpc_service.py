@@ -21,7 +21,7 @@ from rasa_sdk.interfaces import (
 
 from coexistence import events, failures, grpc_messages, identity, plugin, routing, runtime
 from coexistence.errors import ActionRaised
-from coexistence.webhook import MAX_ACTION_NAME
+from coexistence.webhook import name_problem
 
 if TYPE_CHECKING:
     from rasa_sdk.executor import ActionExecutor
@@ -36,8 +36,9 @@ def refusal(request: Any) -> str | None:
     """Return why a `WebhookRequest` is no action call, in one line and without any of it."""
     if not request.next_action:
         return "next_action must be the name of an action."
-    if len(request.next_action) > MAX_ACTION_NAME:
-        return f"next_action has more than {MAX_ACTION_NAME} characters."
+    problem = name_problem(request.next_action)
+    if problem is not None:
+        return problem
     if not request.HasField("tracker"):
         return "tracker must be an object."
     if not request.tracker.sender_id:

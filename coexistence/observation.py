@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 CLOCK_TOLERANCE = 300.0
 """Seconds that an event may be ahead of the newest one before its clock is taken for wrong."""
 
+END_OF_TIME = 253_402_300_800.0
+"""Seconds since 1970 to the year 10000; Python's JSON lets infinity through."""
+
 TICK = 1e-6
 """Seconds between two writes that must not be at one time: more than a float's step since 1970."""
 
@@ -91,10 +94,10 @@ def observe(
 
 
 def newest_time(events: Sequence[Event]) -> float:
-    """Return the time in seconds of the last event that has one, 0 without any."""
+    """Return the time in seconds of the last event that has a possible one, 0 without any."""
     for event in reversed(events):
         at = event.timestamp
-        if isinstance(at, int | float) and not isinstance(at, bool):
+        if isinstance(at, int | float) and not isinstance(at, bool) and 0 < at < END_OF_TIME:
             return float(at)
     return 0.0
 

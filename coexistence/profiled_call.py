@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -31,17 +32,27 @@ class ProfiledCall:
 
     @classmethod
     async def begin(
-        cls, tracker: Tracker, domain: Mapping[str, Any] | None, action: str
+        cls,
+        tracker: Tracker,
+        domain: Mapping[str, Any] | None,
+        action: str,
+        *,
+        validates: bool = False,
     ) -> ProfiledCall:
         """Store what the session said, and put the profile into the tracker's slots.
+
+        An action that validates slots, by its class or its name, is called with candidates at the
+        end of its events: nobody has said them before it returns them.
 
         Raises:
             ActionMissingDomainException: when the call has no domain; Rasa repeats it with one.
         """
-        exchange = Exchange(tracker, domain, action)
+        candidates = validates or action.startswith("validate_") or action == _VALIDATE_MAPPINGS
+        exchange = Exchange(tracker, domain, action, candidates=candidates)
         await exchange.sync()
         hydration = exchange.hydration()
-        tracker.slots.update((event["name"], event["value"]) for event in hydration)
+        # An action may change a list or an object in place, and not mean the profile.
+        tracker.slots.update((event["name"], copy.deepcopy(event["value"])) for event in hydration)
         return cls(exchange, hydration, exchange.status)
 
     async def finish(
@@ -52,6 +63,8 @@ class ProfiledCall:
         Raises:
             RoutingSlotWritten: when one of them sets the routing slot; then nothing is stored.
         """
+        if any(_kind(event) == "session_started" for event in events):
+            return self._in_a_new_session(events)
         for event in events:
             if slot_set_by(event) == ROUTING_SLOT:
                 raise RoutingSlotWritten(
@@ -65,10 +78,40 @@ class ProfiledCall:
         status = self._status if stored else UNAVAILABLE
         return [*self._hydration, *self.exchange.status_event(status), *events]
 
+    def _in_a_new_session(self, events: Sequence[EventType]) -> list[EventType]:
+        """Return what starts a session with the profile put in after all that is carried over.
+
+        What is carried over repeats old values: nobody has said them now, and none is stored. The
+        routing slot may be among them, as it is when Rasa itself carries over.
+        """
+        slots = {name: spec.initial_value for name, spec in self.exchange.slots.items()}
+        for event in events:
+            if slot_set_by(event) is not None:
+                slots[event["name"]] = event.get("value")
+        listening = [
+            place
+            for place, event in enumerate(events)
+            if _kind(event) == "action" and event.get("name") == "action_listen"
+        ]
+        end = listening[-1] if listening else len(events)
+        return [
+            *events[:end],
+            *self.exchange.hydration(busy=False, slots=slots),
+            *self.exchange.status_event(self._status, slots),
+            *events[end:],
+        ]
+
+
+_VALIDATE_MAPPINGS = "action_validate_slot_mappings"
+
+
+def _kind(event: Any) -> Any:
+    return event.get("event") if isinstance(event, dict) else None
+
 
 def slot_set_by(event: Any) -> Any:
     """Return the name of the slot that an event sets; None for other events, and for no event."""
-    return event.get("name") if isinstance(event, dict) and event.get("event") == "slot" else None
+    return event.get("name") if _kind(event) == "slot" else None
 
 
 async def _store(
@@ -82,7 +125,7 @@ async def _store(
     at = exchange.newest or time.time()
     writes: list[SlotWrite] = []
     releases: list[Release] = []
-    marked: list[EventType] = []
+    times: dict[int, float] = {}
     worked = True
     if forgotten:
         at += TICK
@@ -90,16 +133,14 @@ async def _store(
         if not worked:
             # Nothing was erased: a slot that is emptied all the same would be back next turn.
             events = [event for event in events if slot_set_by(event) not in forgotten]
-    for event in events:
+    for place, event in enumerate(events):
         spec = exchange.slots.shared.get(str(slot_set_by(event)))
         if spec is None or tags.is_hydration(event.get("metadata") or {}):
-            marked.append(event)
             continue
         value = event.get("value")
         reason = spec.refusal(value)
         if reason is not None:
             refuse(spec.name, reason)
-            marked.append(event)
             continue
         at += TICK
         if value is None:
@@ -111,10 +152,14 @@ async def _store(
                 exchange.tracker.sender_id,
             )
             writes.append(SlotWrite(spec.name, value, at, source))
-        marked.append(tags.written_slot(event, at))
+        times[place] = at
     if writes or releases:
-        await exchange.store(writes, releases)
+        refused = await exchange.store(writes, releases)
         if exchange.profile is None:
             # Unmarked, they are observed as new writes on the next call, when the database is back.
             return events, False
-    return marked, worked
+        times = {place: at for place, at in times.items() if events[place]["name"] not in refused}
+    return [
+        tags.written_slot(event, times[place]) if place in times else event
+        for place, event in enumerate(events)
+    ], worked

@@ -140,6 +140,8 @@ class Settings(store_settings.StoreSettings):
     def _told(cls, jwt: JwtSettings | None, info: pydantic.ValidationInfo) -> JwtSettings | None:
         if jwt is None and JWT in info.data.get("identity", ()):
             raise ValueError(f"the rule {JWT} in identity needs it; give its key and algorithms")
+        if jwt is not None and JWT not in info.data.get("identity", (JWT,)):
+            raise ValueError(f"no token is asked for; list the rule {JWT} in identity")
         return jwt
 
 

@@ -145,8 +145,9 @@ def _checked(call: Any) -> dict[str, Any]:
     action = call.get("next_action")
     if not isinstance(action, str) or not action:
         raise BadRequest("next_action must be the name of an action.")
-    if len(action) > MAX_ACTION_NAME:
-        raise BadRequest(f"next_action has more than {MAX_ACTION_NAME} characters.")
+    problem = name_problem(action)
+    if problem is not None:
+        raise BadRequest(problem)
     _check_types(call, _CALL_TYPES, "")
     tracker = call.get("tracker")
     if not isinstance(tracker, dict):
@@ -160,6 +161,15 @@ def _checked(call: Any) -> dict[str, Any]:
             raise BadRequest("tracker.stack must be objects.")
     _check_message(tracker.get("latest_message") or {})
     return call
+
+
+def name_problem(action: str) -> str | None:
+    """Return why a text is no action's name, without it: it goes into logs and answers."""
+    if len(action) > MAX_ACTION_NAME:
+        return f"next_action has more than {MAX_ACTION_NAME} characters."
+    if not action.isprintable():
+        return "next_action has characters that cannot be printed."
+    return None
 
 
 def _check_events(events: Any) -> None:

@@ -66,6 +66,8 @@ def test_real_bodies_are_read_as_they_are(name: str) -> None:
         ({"next_action": 5, "tracker": GOOD["tracker"]}, 422),
         ({"next_action": "", "tracker": GOOD["tracker"]}, 422),
         ({"next_action": "a" * 300, "tracker": GOOD["tracker"]}, 422),
+        ({"next_action": "x\nFORGED LOG LINE", "tracker": GOOD["tracker"]}, 422),
+        ({"next_action": "x\x1b[31m", "tracker": GOOD["tracker"]}, 422),
         ({"next_action": "x", "tracker": []}, 422),
         ({"next_action": "x", "tracker": {}}, 422),
         ({"next_action": "x", "tracker": {"sender_id": 5}}, 422),

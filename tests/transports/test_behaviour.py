@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.coexistence.events import routed
+from tests.coexistence.events import START, routed, user
 from tests.transports.calls import DOMAIN, VALUES, call, said, someone
 from tests.transports.ways import going
 
@@ -206,6 +206,26 @@ def test_an_action_that_is_cancelled_stores_nothing_of_what_it_would_have_return
     assert cancelled.outcome == "cancelled"
     time.sleep(2.5)
     assert fetched(rasa, ann) == {}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "outcome", "kept"),
+    [("4111111111111111", "done", "****1111"), ("bad", "done", "Ann"), ("fails", "failed", "Ann")],
+)
+def test_what_a_form_validates_is_stored_as_it_was_returned(
+    rasa: Any, ann: str, candidate: str, outcome: str, kept: str
+) -> None:
+    rasa.call(call("action_store_profile", ann, *said({"customer_name": "Ann"})))
+    candidates = said({"customer_name": candidate})
+    later = {**user(), "timestamp": START + 60}
+    body = call("validate_name_form", ann, later, *candidates, slots={"customer_name": candidate})
+    assert rasa.call(body).outcome == outcome
+    assert fetched(rasa, ann) == {"customer_name": kept}
+    with contextlib.closing(sqlite3.connect(rasa.folder / "profiles.db")) as connection:
+        written = connection.execute(
+            "SELECT value FROM profile_slot_history WHERE user_id = ?", [ann]
+        ).fetchall()
+    assert {json.loads(value) for (value,) in written} <= {"Ann", "****1111"}
 
 
 def test_an_unknown_action_is_told_as_the_sdk_does(rasa: Any, ann: str) -> None:

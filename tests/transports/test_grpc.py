@@ -60,6 +60,12 @@ def with_a_long_action() -> Any:
     return request
 
 
+def with_an_action_of_two_lines() -> Any:
+    request = good()
+    request.next_action = "x\nSECRET"
+    return request
+
+
 def without_tracker() -> Any:
     request = good()
     request.ClearField("tracker")
@@ -95,6 +101,7 @@ def with_nan() -> Any:
     ("make", "word"),
     [
         (without_action, "next_action"), (with_a_long_action, "next_action"),
+        (with_an_action_of_two_lines, "next_action"),
         (without_tracker, "tracker"), (without_sender, "sender_id"),
         (with_a_nameless_event, "events"), (with_entities_of_a_wrong_type, "entities"),
         (with_nan, "number"),

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from rasa_sdk import Action, Tracker
+from rasa_sdk import Action, FormValidationAction, Tracker
 from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.interfaces import ActionExecutionRejection
@@ -163,6 +163,21 @@ class StreamsForLong(Action):
             await asyncio.sleep(0.05)
         await dispatcher.stream_end()
         return [SlotSet("customer_name", "Bea"), SlotSet("prefs", ["Bea"])]
+
+
+class Validates(FormValidationAction):
+    """Masks a number that is all digits, rejects what begins with `bad`, fails on all else."""
+
+    def name(self) -> str:
+        return "validate_name_form"
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Any
+    ) -> list[EventType]:
+        said = tracker.slots_to_validate()["customer_name"]
+        if said.startswith("bad"):
+            return [SlotSet("customer_name", None)]
+        return [SlotSet("customer_name", f"****{int(said) % 10_000}")]
 
 
 class Own(ProfileAction):
