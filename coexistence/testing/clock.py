@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from coexistence.testing.errors import ImpossibleTurn
@@ -16,6 +17,7 @@ _START_DAYS = 30.0
 class Clock:
     """Rasa's clock, in seconds since 1970; it starts 30 days ago, so that time can go by.
 
+    It goes forward only, as every later event of a conversation has a later time.
     It cannot get ahead of the real clock: the profile store takes events of the future for a wrong
     clock, and sets their times back.
     """
@@ -26,15 +28,20 @@ class Clock:
         Raises:
             ImpossibleTurn: when that is in the future.
         """
-        self.now = 0.0
+        self.now = -math.inf
         self.set(time.time() - _START_DAYS * DAY_SECONDS if start is None else start)
 
     def set(self, now: float) -> None:
         """Set it to a time in seconds.
 
         Raises:
-            ImpossibleTurn: when that is in the future.
+            ImpossibleTurn: when that is in the future, or before what the clock shows.
         """
+        if now < self.now:
+            raise ImpossibleTurn(
+                "The clock of a test goes forward only; for something that happened earlier, "
+                "start it earlier, with Clock(start), and let it happen first."
+            )
         if now > time.time():
             raise ImpossibleTurn(
                 "The clock of a test cannot be ahead of the real one, which the database has; "
@@ -48,7 +55,7 @@ class Clock:
         """Let time go by.
 
         Raises:
-            ImpossibleTurn: when that leads into the future.
+            ImpossibleTurn: when that leads into the future, or back.
         """
         self.set(self.now + seconds + minutes * 60 + hours * 3600 + days * DAY_SECONDS)
 

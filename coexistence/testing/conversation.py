@@ -13,10 +13,12 @@ from rasa_sdk import Tracker
 from coexistence import events as tracker_events
 from coexistence.errors import TokenRefused
 from coexistence.identity import identify
+from coexistence.shared_slots import DomainSlots
 from coexistence.system import RESET_ACTION, System
+from coexistence.testing.checks import check_events
 from coexistence.testing.clock import Clock
 from coexistence.testing.defaults import RESTART
-from coexistence.testing.dialogue import Dialogue
+from coexistence.testing.dialogue import COMPLETED, Dialogue
 from coexistence.testing.domain import Domain, DomainSource
 from coexistence.testing.errors import ImpossibleTurn
 from coexistence.testing.processor import Call, Processor
@@ -202,7 +204,11 @@ class Conversation:
         return reply
 
     def run(self, action: str, *, status: int = OK) -> Reply:
-        """Run one more action in the turn at hand."""
+        """Run one more action in the turn at hand.
+
+        Raises:
+            ImpossibleTurn: when there has been no turn yet, or a routing reset ended it.
+        """
         with self._step() as reply:
             self._dialogue.run(_names(action), status)
         return reply
@@ -211,10 +217,15 @@ class Conversation:
         """End the flow: slots go to their initial values, and `pattern_completed` is next.
 
         Without names these are all that CALM turns filled since the flow began, less `persisted`.
+
+        Raises:
+            ImpossibleTurn: when no flow is running, or the domain lacks one of the slots.
         """
+        persisted = persisted if isinstance(persisted, str) else list(persisted)
+        self._dialogue.check_flow_ends(slots, persisted)
         with self._step() as reply:
             self._dialogue.end_flow(slots, persisted, "flow_completed")
-            pattern = {"frame_type": "pattern_completed", "flow_id": "pattern_completed"}
+            pattern = {"frame_type": COMPLETED, "flow_id": COMPLETED}
             self._rasa.apply(stack_event(pattern))
         return reply
 
@@ -249,7 +260,14 @@ class Conversation:
         return other
 
     def apply(self, *events: Mapping[str, Any]) -> None:
-        """Apply events by hand, such as `active_loop`, for which there is no method."""
+        """Apply events by hand, such as `active_loop`, for which there is no method.
+
+        Raises:
+            ImpossibleTurn: when Rasa would refuse or ignore one, were it an action's.
+        """
+        rasa = self._rasa
+        slots = DomainSlots(rasa.domain.raw)
+        check_events(events, slots, self.tracker.slots, rasa.version)
         for event in events:
             self._rasa.apply(event)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from coexistence.shared_slots import DomainSlots
 from coexistence.system import ROUTING_SLOT, System
+from coexistence.testing import checks
 from coexistence.testing.errors import ImpossibleTurn
 from coexistence.testing.processor import Processor
 from coexistence.testing.responses import FIRST_WITH_COEXISTENCE
@@ -14,6 +16,10 @@ from coexistence.testing.tracker import LISTEN, SESSION_METADATA, SESSION_START,
 
 MOST_FOLLOWUPS = 10
 """Rasa's own limit of actions in a row that nobody but actions asked for."""
+
+
+COMPLETED = "pattern_completed"
+"""Rasa's own flow that comes when one of the assistant's has ended."""
 
 
 class Dialogue:
@@ -61,12 +67,10 @@ class Dialogue:
         """Log a message of the user, after the start of a session where one is due.
 
         Raises:
-            ImpossibleTurn: when it is to fill a slot that the domain lacks.
+            ImpossibleTurn: when it is to fill a slot that it cannot fill so.
         """
         domain = self._rasa.domain
-        for slot in slots:
-            if slot not in domain.slots:
-                raise ImpossibleTurn(f"Slot {slot} cannot be filled: the domain lacks it.")
+        checks.check_filled(slots, DomainSlots(domain.raw))
         self.open_message()
         self._message_is_open = False
         sent = self._sent(metadata or {})
@@ -118,15 +122,32 @@ class Dialogue:
             self._rasa.apply({"event": "flow_started", "flow_id": flow})
 
     def collect(self, slots: Mapping[str, Any]) -> None:
-        """Fill slots by commands of CALM; the flow resets them when it ends."""
+        """Fill slots by commands of CALM; the flow resets them when it ends.
+
+        Raises:
+            ImpossibleTurn: when no flow is running that could ask for one.
+        """
+        if self._flow is None:
+            checks.check_collected(slots, DomainSlots(self._rasa.domain.raw))
         for name, value in slots.items():
             self._rasa.apply({"event": "slot", "name": name, "value": value})
             self._collected.append(name)
 
+    def check_flow_ends(self, slots: Iterable[str], persisted: Iterable[str]) -> None:
+        """Raise when no flow could end so now.
+
+        Raises:
+            ImpossibleTurn: when none is running, or the domain lacks a slot.
+        """
+        if self._flow is None:
+            raise ImpossibleTurn(
+                "No flow is running that could end; one starts with calm_turn(..., flow=...)."
+            )
+        checks.check_ended([*slots, *persisted], persisted, self._rasa.tracker.slots)
+
     def end_flow(self, slots: Iterable[str], persisted: Iterable[str], how: str) -> None:
         """Reset slots (all that were collected when none is named), and tell that a flow ended."""
-        tracker, kept = self._rasa.tracker, set(persisted)
-        flow = next((frame.get("flow_id") for frame in reversed(tracker.stack)), None)
+        tracker, kept, flow = self._rasa.tracker, set(persisted), self._flow
         for slot in dict.fromkeys([*slots] or self._collected):
             if slot not in kept:
                 self._rasa.apply(
@@ -145,11 +166,14 @@ class Dialogue:
         """Run actions in order, each followed by those that it asked for.
 
         Raises:
-            ImpossibleTurn: when the turn is over before the last of them.
+            ImpossibleTurn: when no turn has begun, or it is over before the last of them.
         """
         tracker = self._rasa.tracker
-        if not tracker.events:
-            self.start_session()
+        if names and not tracker.events:
+            raise ImpossibleTurn(
+                f"{', '.join(names)} would not run: the conversation has not begun. Rasa acts on a "
+                "message; begin with nlu_turn() or calm_turn()."
+            )
         if names and tracker.followup_action == LISTEN:
             raise _over(names, "the routing session ended, and with it the turn")
         for number, name in enumerate(names, 1):
@@ -181,6 +205,12 @@ class Dialogue:
         pattern = {"frame_type": "pattern_internal_error", "flow_id": "pattern_internal_error"}
         self._rasa.apply(stack_event(pattern))
         self._rasa.apply(stack_event())
+
+    @property
+    def _flow(self) -> str | None:
+        """The flow that is running; what Rasa says after the end of one is none."""
+        running = (str(frame.get("flow_id")) for frame in reversed(self._rasa.tracker.stack))
+        return next((flow for flow in running if flow != COMPLETED), None)
 
     @property
     def _in_flow(self) -> bool:

@@ -127,9 +127,7 @@ class InProcess:
         Raises:
             ImpossibleTurn: when an event loop is running here already.
         """
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        if not _in_event_loop():
             return self._loop.run_until_complete(work)
         work.close()
         raise ImpossibleTurn(
@@ -185,6 +183,15 @@ class InProcess:
         except Exception as error:  # noqa: BLE001 - the server answers 500, whatever it was
             return Answer(FAILED, error=error)
         return Answer(OK, json.loads(encoded), notes=tuple(self._executor.dropped))
+
+
+def _in_event_loop() -> bool:
+    # apart, so that no error of an action has "no running event loop" as its context
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Executor(ActionExecutor):  # type: ignore[misc]

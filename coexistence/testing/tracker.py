@@ -112,14 +112,14 @@ class ConversationTracker:
         elif kind == "user":
             self._hear(event)
         elif kind == "action":
-            self.latest_action = event["name"]
+            self.latest_action = event.get("name")
             self.followup_action = None
         elif kind == "followup":
-            self.followup_action = event["name"]
+            self.followup_action = event.get("name")
         elif kind in {"active_loop", "form"}:
-            self.active_loop = {"name": event["name"]} if event["name"] else {}
+            self.active_loop = {"name": event["name"]} if event.get("name") else {}
         elif kind == "stack":
-            self.stack = _patched(event["update"])
+            self.stack = _patched(event.get("update"))
         elif kind == "routing_session_ended":
             self._end_routing_session()
         elif kind == "reset_slots":
@@ -175,13 +175,16 @@ def stack_event(*frames: Mapping[str, Any]) -> Event:
     return {"event": "stack", "update": json.dumps(patch)}
 
 
-def _patched(update: str) -> list[dict[str, Any]]:
+def _patched(update: str | None) -> list[dict[str, Any]]:
     """Return the stack that a JSON patch makes; those of the kit replace the whole."""
-    patch = json.loads(update)
-    if len(patch) == 1 and patch[0].get("op") == "replace" and patch[0].get("path") == "":
-        frames: list[dict[str, Any]] = patch[0]["value"]
-        return frames
+    try:
+        patch = json.loads(update or "")
+    except ValueError:
+        patch = None
+    match patch:
+        case [{"op": "replace", "path": "", "value": list(frames)}]:
+            return frames
     raise ImpossibleTurn(
-        "This stack event changes a part of the dialogue stack, which is Rasa's own business; "
-        "a test replaces the whole of it, with coexistence.testing.tracker.stack_event()."
+        "This stack event does not replace the whole dialogue stack. A change of a part is Rasa's "
+        "own business; make the event with coexistence.testing.tracker.stack_event()."
     )

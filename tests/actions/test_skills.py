@@ -33,10 +33,12 @@ def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=["CALM", "NLU"])
 def ask(request: pytest.FixtureRequest, conversation: Conversation) -> Ask:
     """Let the user say something for which one of the systems runs an action."""
-    turn = conversation.calm_turn if request.param == "CALM" else conversation.nlu_turn
 
     def ask(action: str, **slots: Any) -> str:
-        return turn("x", slots=slots, action=action).text
+        if request.param == "NLU":
+            return conversation.nlu_turn("x", slots=slots, action=action).text
+        flow = action.removeprefix("action_")
+        return conversation.calm_turn("x", flow=flow, slots=slots, action=action).text
 
     return ask
 

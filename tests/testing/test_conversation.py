@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -57,8 +58,10 @@ def test_a_routing_reset_makes_of_a_slot_what_rasa_makes_of_it(
     calm: bool, declared: dict[str, Any], before: Any, after: Any
 ) -> None:
     with with_slot(declared) as conversation:
-        take = conversation.calm_turn if calm else conversation.nlu_turn
-        take("x", slots={"s": before})
+        if calm:
+            conversation.calm_turn("x", flow="f", slots={"s": before})
+        else:
+            conversation.nlu_turn("x", slots={"s": before})
         assert conversation.slots["s"] == before
         assert conversation.slots[ROUTING_SLOT] is calm
 
@@ -217,7 +220,7 @@ def test_nothing_runs_after_a_routing_reset_before_the_user_speaks(talk: Talk) -
 
 def test_reset_routing_from_an_action_ends_the_turn(talk: Talk) -> None:
     conversation = talk(action("action_x", coexistence.reset_routing()))
-    conversation.calm_turn("x", slots={"customer_name": "Ann", "scratch": "new"})
+    conversation.calm_turn("x", flow="pay", slots={"customer_name": "Ann", "scratch": "new"})
 
     reply = conversation.run("action_x")
 
@@ -504,3 +507,14 @@ def test_the_clock_stays_behind_the_real_one() -> None:
     with pytest.raises(ImpossibleTurn, match="start it earlier"):
         clock.advance(days=2)
     assert Clock(5.0).tick() > 5.0
+
+
+@pytest.mark.parametrize("back", [lambda c: c.advance(hours=-2), lambda c: c.set(c.now - 1)])
+def test_the_clock_goes_forward_only(back: Callable[[Clock], None]) -> None:
+    clock = Clock()
+    before = clock.now
+    with pytest.raises(ImpossibleTurn, match="goes forward only"):
+        back(clock)
+    assert clock.now == before
+    clock.advance(hours=1, minutes=-30)
+    assert clock.now == pytest.approx(before + 1800)

@@ -41,7 +41,7 @@ def test_it_runs_on_the_turns_of_both_systems_before_routing_and_slots_show(
     with assistant(noting, mapping=mapping) as conversation:
         conversation.nlu_turn("I am Ann", slots={"customer_name": "Ann"})
         conversation.reset_routing()
-        conversation.calm_turn("pay", slots={"recipient": "Bob"})
+        conversation.calm_turn("pay", flow="pay", slots={"recipient": "Bob"})
 
     first, second = told
     assert first.slots["customer_name"] is None

@@ -21,7 +21,7 @@ from coexistence.testing import ActionFailed, Conversation, ImpossibleTurn, Resp
 from coexistence.testing.private import behaviour
 from profile_store import InvalidSettings
 from tests.testing.conftest import Talk
-from tests.testing.scripted import SLOTS, action, domain, slot
+from tests.testing.scripted import SLOTS, action, domain, raises, slot
 
 Respond = Callable[[dict[str, Any]], tuple[int, bytes]]
 
@@ -231,6 +231,14 @@ async def test_in_an_async_test_it_says_how_to_be_called(talk: Talk) -> None:
         conversation.nlu_turn("x", action="action_x")
     await asyncio.to_thread(conversation.nlu_turn, "x", action="action_x")
     assert conversation.slots["scratch"] == "new"
+
+
+def test_the_trace_of_a_failing_action_begins_with_its_own_error(talk: Talk) -> None:
+    error = RuntimeError("no bank")
+    with pytest.raises(ActionFailed) as failed:
+        talk(raises("action_x", error)).nlu_turn("x", action="action_x")
+    assert failed.value.__cause__ is error
+    assert error.__context__ is None
 
 
 def test_nothing_is_left_when_it_is_closed() -> None:

@@ -212,7 +212,18 @@ def test_a_form_gives_a_domain_rasas_slot_for_what_it_asks() -> None:
     assert "requested_slot" in ConversationTracker("c", {"slots": {}, "forms": {"f": {}}}).slots
 
 
-def test_a_partial_change_of_the_stack_is_refused(tracker: ConversationTracker) -> None:
-    patch = json.dumps([{"op": "remove", "path": "/0"}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"update": json.dumps([{"op": "remove", "path": "/0"}])}, id="a part"),
+        pytest.param({"update": "{}"}, id="no list of changes"),
+        pytest.param({"update": "no JSON"}, id="no JSON"),
+        pytest.param({}, id="nothing"),
+    ],
+)
+def test_a_stack_event_that_does_not_replace_the_whole_is_refused(
+    tracker: ConversationTracker, more: dict[str, Any]
+) -> None:
     with pytest.raises(ImpossibleTurn, match="stack_event"):
-        tracker.apply({"event": "stack", "update": patch}, 7.0)
+        tracker.apply({"event": "stack", **more}, 7.0)
+    assert tracker.stack == [FRAME]
