@@ -187,7 +187,7 @@ class TestForgetful(TestMine):
 """
     )
     printed = project.pytest("-k", "TestForgetful and is_fetched")
-    assert "AssertionError: assert {} == {'name': 'Ann...city': 'Bonn'}" in printed
+    assert "AssertionError: assert {} == {'" in printed
     assert "1 failed" in printed
 
 
