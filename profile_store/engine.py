@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import Any
 
@@ -92,13 +93,15 @@ def _connect_args(url: sa.URL, config: settings.StoreSettings) -> dict[str, Any]
     }
 
 
+_LOCKED_SECONDS = 0.02
+"""How long to leave a file to who has it, before looking again."""
+
+
 def _preparation(backend: str, config: settings.StoreSettings) -> Any:
     """Return what readies a fresh connection: statements, for poolers refuse start-up options."""
     milliseconds = int(config.timeout * _MILLISECONDS)
     if backend == "sqlite":
-        # Readers and one writer at a time do not block one another.
         statements = [
-            "PRAGMA journal_mode = WAL",
             f"PRAGMA synchronous = {config.synchronous}",
             "PRAGMA foreign_keys = ON",
         ]
@@ -113,12 +116,33 @@ def _preparation(backend: str, config: settings.StoreSettings) -> Any:
 
     def prepare(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
+        if backend == "sqlite":
+            _write_ahead(cursor, config.timeout)
         for statement in statements:
             cursor.execute(statement)
         cursor.close()
         connection.commit()
 
     return prepare
+
+
+def _write_ahead(cursor: Any, timeout: float) -> None:
+    """Switch a SQLite file to its write-ahead log: readers and one writer block nobody then.
+
+    Of several that switch a new file at once, SQLite tells some that it is locked without letting
+    them wait.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # the error's code has been told since Python 3.11 only
+            if "locked" not in str(error) or time.monotonic() >= deadline:
+                raise
+            time.sleep(_LOCKED_SECONDS)
+        else:
+            return
 
 
 _CLOCKS = {

@@ -135,7 +135,7 @@ class Wrapped:
 @pytest.mark.parametrize(
     "run",
     [staticmethod(by_itself), classmethod(lambda cls, *given: by_itself(*given)),
-     functools.partial(by_itself), Wrapped()],
+     staticmethod(functools.partial(by_itself)), Wrapped()],
     ids=["static", "class", "partial", "callable"],
 )  # fmt: skip
 async def test_whatever_run_is_it_is_surrounded_and_guarded(

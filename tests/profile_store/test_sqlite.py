@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
+import sqlite3
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from profile_store import ProfileKey, SlotWrite, SQLProfileStore, StoreClosed, erasure, linking
+from profile_store import (
+    ProfileKey,
+    SlotWrite,
+    SQLProfileStore,
+    StoreClosed,
+    StoreSettings,
+    engine,
+    erasure,
+    linking,
+)
 from tests.conftest import OpenStore
 from tests.profile_store.test_batching import Gate
 
@@ -193,3 +205,33 @@ async def test_a_call_that_comes_alone_is_handed_over_with_the_next_turn(
     # the loop is not given another turn, so nothing else can have handed it over
     assert served.wait(30)
     assert dict(await waiting) == {}
+
+
+def test_connections_that_open_a_new_file_together_all_succeed(
+    backend: str, tmp_path: Path
+) -> None:
+    """Of those that switch it to its write-ahead log at once SQLite lets some wait for nothing."""
+    for turn in range(15):
+        config = StoreSettings(url=f"sqlite:///{tmp_path}/{turn}.db", timeout=60)
+        together = threading.Barrier(12)
+
+        def write(_: int, config: StoreSettings = config, start: Any = together) -> None:
+            opened = engine.create_engine(config)
+            start.wait()
+            with opened.connect() as connection:
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS t (a)")
+            opened.dispose()
+
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            list(pool.map(write, range(12)))
+
+
+def test_a_file_that_stays_locked_is_told_within_the_deadline(backend: str, tmp_path: Path) -> None:
+    file = tmp_path / "profiles.db"
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    opened = engine.create_engine(StoreSettings(url=f"sqlite:///{file}", timeout=0.5))
+    with pytest.raises(sa.exc.OperationalError, match="locked"):
+        opened.connect()
+    holder.close()
+    opened.dispose()
