@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help serve test test-rasa check bench clean
+.PHONY: help serve test test-rasa test-faults check bench clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -17,15 +17,20 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e . --group dev
 	@touch $@
 
-serve: $(STAMP)  ## install, migrate and serve the actions on port 5055
+serve: $(STAMP)  ## install, migrate and serve the actions on port 5055 (loopback, unless a secret is set)
 	@$(BIN)/coexist db upgrade
 	@$(BIN)/python -m rasa_sdk --actions actions
 
 test: $(STAMP)  ## run the whole test-suite, PostgreSQL included
-	@$(BIN)/python -m pytest -m "not rasa" $(ARGS)
+	@$(BIN)/python -m pytest -m "not rasa and not faults" $(ARGS)
 
 test-rasa: $(STAMP)  ## train and talk to a real Rasa Open Source 3.6
 	@$(BIN)/python -m pytest -m rasa $(ARGS)
+
+test-faults: $(STAMP)  ## kill servers, fill disks, damage files, fuzz; ends with a table
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --only-binary :all: --group fuzz || \
+	  echo "atheris has no wheel for this Python: the test that needs it says so and is skipped"
+	@$(BIN)/python -m pytest -m faults tests/faults $(ARGS)
 
 check: $(STAMP)  ## lint, types, architecture, oldest and newest dependencies
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -90,7 +90,7 @@ class GRPC(HTTP):
     """`python -m rasa_sdk --grpc`, on loopback."""
 
     arguments = ("--grpc",)
-    module = "tests.transports.grpc_server"
+    module = "benchmarks.grpc_server"
 
     def is_up(self) -> bool:
         with (

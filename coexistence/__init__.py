@@ -84,7 +84,7 @@ def install(*, every_action: bool = False, leave_out: Collection[str | type[Acti
         InvalidLeaveOut: when what is to be left out is no action, or nothing is surrounded.
     """
     from coexistence import profile_actions as _registers_on_import  # noqa: F401
-    from coexistence import runtime
+    from coexistence import redaction, runtime
     from coexistence.every_action import surroundings
     from profile_store import InvalidSettings
 
@@ -93,6 +93,7 @@ def install(*, every_action: bool = False, leave_out: Collection[str | type[Acti
     except InvalidSettings as error:
         raise SystemExit(f"rasa-coexistence: {error}") from None
     surroundings.listen()
+    redaction.install()
     if every_action:
         surroundings.enable(leave_out)
     elif leave_out:

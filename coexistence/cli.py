@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from coexistence import settings
 from coexistence.demo import performance
 from coexistence.demo.errors import DemoFailed
-from profile_store import ProfileStoreError, engine, migrate
+from profile_store import ProfileStoreError, ValueUnreadable, engine, migrate, rotation
 
 app = typer.Typer(
     help="Tools for Rasa assistants that run NLU and CALM side by side.",
@@ -51,6 +52,38 @@ def demo(
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None  # what a shell says of a command that Ctrl-C ended
+
+
+@app.command()
+def rotate_keys(endpoints: Endpoints = None) -> None:
+    """Seal every value with the first of the encryption keys, while servers run.
+
+    Stopped or killed, it goes on where it was when it is run again.
+    """
+    config = settings.load(endpoints)
+    columns = (
+        TextColumn("Sealing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("Sealing", visible=False)
+        try:
+            done = rotation.rotate(
+                config, lambda now, of: bar.update(task, completed=now, total=of, visible=True)
+            )
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None  # what a shell says of a command that Ctrl-C ended
+    where = engine.address(config.sqlalchemy_url())
+    console.print(
+        f"{where}: {done.resealed:,} values sealed anew.", highlight=False, soft_wrap=True
+    )
+    if done.unreadable:
+        raise ValueUnreadable(
+            f"{done.unreadable.total():,} values stay as they are. "
+            + " ".join(f"{reason} ({count:,})" for reason, count in done.unreadable.most_common())
+        )
 
 
 @database.command()

@@ -13,7 +13,7 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import ActionExecutor, CollectingDispatcher
 from rasa_sdk.interfaces import ActionMissingDomainException
 
-from coexistence import failures
+from coexistence import calls, failures, metrics
 from coexistence.errors import InvalidLeaveOut, RoutingSlotWritten
 from coexistence.profile_action import ProfileAction
 from coexistence.profiled_call import ProfiledCall
@@ -38,10 +38,11 @@ class WithProfile:
     async def __call__(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Any
     ) -> list[EventType]:
-        call = await self._begin(tracker, domain)
-        returned = await utils.call_potential_coroutine(self._run(dispatcher, tracker, domain))
-        events = list(returned or ())
-        return events if call is None else await self._finish(call, events)
+        with calls.Call(self._name, tracker.sender_id):
+            call = await self._begin(tracker, domain)
+            returned = await utils.call_potential_coroutine(self._run(dispatcher, tracker, domain))
+            events = list(returned or ())
+            return events if call is None else await self._finish(call, events)
 
     async def _begin(self, tracker: Tracker, domain: Any) -> ProfiledCall | None:
         try:
@@ -50,6 +51,7 @@ class WithProfile:
             raise  # Rasa repeats the call with the domain
         except Exception as error:  # noqa: BLE001 - the action ran without us before, and does now
             failures.log(logger, f"{self._name} runs without the profile", error)
+            calls.went(calls.WITHOUT_PROFILE, metrics.INTERNAL)
             return None
 
     async def _finish(self, call: ProfiledCall, events: list[EventType]) -> list[EventType]:
@@ -59,6 +61,7 @@ class WithProfile:
             raise
         except Exception as error:  # noqa: BLE001 - what it returned is Rasa's, stored or not
             failures.log(logger, f"What {self._name} returned is not stored", error)
+            calls.went(calls.WITHOUT_PROFILE, metrics.INTERNAL)
             return events
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from rasa_sdk import Tracker
 from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.interfaces import ActionMissingDomainException
 
-from coexistence import events, failures, runtime
+from coexistence import calls, events, failures, metrics, runtime, tracing
 from coexistence.errors import TokenRefused
 from coexistence.hydration import hydrate
 from coexistence.identity import SENDER_ID, Identity, conversation_key, identify
 from coexistence.observation import Observation, newest_time, observe
+from coexistence.recovery import recovered
 from coexistence.shared_slots import STATUS_SLOT, DomainSlots
 from coexistence.system import ROUTING_SLOT, System
 from coexistence.tags import hydrated_slot
@@ -25,6 +27,7 @@ from profile_store import (
     ProfileStoreError,
     Receipt,
     Release,
+    SlotState,
     SlotWrite,
 )
 
@@ -34,6 +37,16 @@ LOADED = "loaded"
 EMPTY = "empty"
 STORED = "stored"
 UNAVAILABLE = "unavailable"
+
+
+@lru_cache(maxsize=1024)
+def _complain(unreadable: str) -> None:
+    """Log that a slot cannot be read; once for each slot and reason."""
+    logger.error("%s It is left as it is; other slots are fetched and stored.", unreadable)
+
+
+def _comes_back(state: SlotState) -> bool:
+    return state.live and not state.unreadable
 
 
 class Exchange:
@@ -76,11 +89,13 @@ class Exchange:
         self._observed: Observation | None = None
         self._refused: set[str] = set()
         if self._identity is None:
+            calls.went(calls.WITHOUT_PROFILE, metrics.IDENTITY)
             return
         try:
             self.key = ProfileKey(self._runtime.settings.namespace, self._identity.user_id)
         except InvalidKey as error:
             logger.warning("%s: no profile. %s", action, error)
+            calls.went(calls.WITHOUT_PROFILE, metrics.IDENTITY)
 
     def _identify(self) -> Identity | None:
         """Return who the user is, or log why nobody knows."""
@@ -111,7 +126,7 @@ class Exchange:
                 conversation=self.tracker.sender_id,
                 system_now=self.system,
             )
-            self._refused.update(self._observed.refused)
+            self._refuse(self._observed.refused, metrics.BY_DOMAIN)
         return self._observed
 
     @property
@@ -124,7 +139,10 @@ class Exchange:
         """How fetching went, in the words of `profile_status`."""
         if self.profile is None:
             return UNAVAILABLE
-        return EMPTY if next(iter(self.profile), None) is None else LOADED
+        held = [state.unreadable for state in self.profile.states.values() if state.held]
+        if not held:
+            return EMPTY
+        return UNAVAILABLE if all(held) else LOADED
 
     async def sync(self) -> None:
         """Store what was observed, and fetch what is newer, in one submission."""
@@ -132,6 +150,7 @@ class Exchange:
             observed = self.observed
         except Exception as error:  # noqa: BLE001 - events that nobody foresaw break no conversation
             failures.log(logger, f"{self.action} could not read the tracker's events", error)
+            calls.went(calls.WITHOUT_PROFILE, metrics.EVENTS)
             return
         await self._submit(observed.writes, observed.releases, observed.newest)
 
@@ -152,19 +171,39 @@ class Exchange:
         self.profile = None
         if self.key is None:
             return ()
-        try:
-            await self._link(self.key)
-            outcome = await self._runtime.store.sync(
-                self.key, writes, releases, clock=clock or None
-            )
-        except ProfileStoreError as error:
-            self._unavailable(error)
-            return ()
-        for slot, reason in outcome.refused.items():
-            logger.warning("Slot %s is not stored: %s Other slots are.", slot, reason)
-        self._refused.update(outcome.refused)
-        self.profile = outcome.profile
-        return outcome.refused
+        with tracing.span(tracing.SYNC) as span:
+            if span.is_recording():
+                self._runtime.observe()
+            try:
+                await self._link(self.key)
+                outcome = await self._runtime.store.sync(
+                    self.key, writes, releases, clock=clock or None
+                )
+            except ProfileStoreError as error:
+                self._unavailable(error, span)
+                return ()
+            for slot, reason in outcome.refused.items():
+                logger.warning("Slot %s is not stored: %s Other slots are.", slot, reason)
+            self._refuse(outcome.refused, metrics.BY_STORE)
+            for reason in outcome.profile.unreadable.values():
+                _complain(reason)
+            self.profile = outcome.profile
+            if span.is_recording():
+                span.set_attributes(
+                    {
+                        tracing.ACTION: self.action,
+                        "profile_store.writes": len(writes),
+                        "profile_store.releases": len(releases),
+                        "profile_store.refused": len(outcome.refused),
+                        "profile_store.slots": len(outcome.profile),
+                    }
+                )
+            return outcome.refused
+
+    def _refuse(self, slots: Collection[str], reason: str) -> None:
+        self._refused.update(slots)
+        if slots and self._runtime.meter is not None:
+            self._runtime.meter.refused(reason, len(slots))
 
     async def _link(self, target: ProfileKey) -> None:
         """Bring along what was kept of the conversation while it was anonymous."""
@@ -180,22 +219,27 @@ class Exchange:
             return  # nothing can have been stored under it
         since = newest_time(self._events[: self._identity.known_from + 1])
         if source != target and not self._runtime.is_linked(source, target, since):
-            await self._runtime.store.link(source, target)
+            with tracing.span(tracing.LINK):
+                await self._runtime.store.link(source, target)
             self._runtime.remember_link(source, target, since)
 
     async def forget(self, slots: Collection[str] | None, at: float) -> Receipt | None:
         """Erase slots or the whole profile; None when it could not be done."""
         if self.key is None:
             return None
-        try:
-            await self._link(self.key)
-            return await self._runtime.store.forget(self.key, slots, at=at, clock=self.newest)
-        except ProfileStoreError as error:
-            self._unavailable(error)
-            return None
+        with tracing.span(tracing.FORGET) as span:
+            span.set_attribute(tracing.ACTION, self.action)
+            try:
+                await self._link(self.key)
+                return await self._runtime.store.forget(self.key, slots, at=at, clock=self.newest)
+            except ProfileStoreError as error:
+                self._unavailable(error, span)
+                return None
 
-    def _unavailable(self, error: ProfileStoreError) -> None:
+    def _unavailable(self, error: ProfileStoreError, span: tracing.Span) -> None:
         logger.warning("%s: the conversation goes on without its profile. %s", self.action, error)
+        calls.went(calls.WITHOUT_PROFILE)
+        tracing.fail(span, error)
 
     def hydration(
         self,
@@ -210,12 +254,41 @@ class Exchange:
         During an outage only what another user left in the slots is emptied.
         """
         now = self.tracker.slots if slots is None else slots
+        with tracing.span(tracing.HYDRATE) as span:
+            events = self._hydration(explicit, busy, now, leave)
+            if events and (self._runtime.meter is not None or span.is_recording()):
+                self._tell(events, now, span)
+        return events
+
+    def _tell(self, events: list[EventType], now: Mapping[str, Any], span: tracing.Span) -> None:
+        """Count the slots that were given a value."""
+        filled = [event["name"] for event in events if event["value"] is not None]
+        if not filled:
+            return
+        back = recovered(self._events, filled, self.tracker.slots, now)
+        if self._runtime.meter is not None:
+            self._runtime.meter.hydrated(self.action, len(filled), back)
+        span.set_attributes(
+            {
+                tracing.ACTION: self.action,
+                "profile_store.hydrated": len(filled),
+                "profile_store.recovered": back,
+            }
+        )
+
+    def _hydration(
+        self,
+        explicit: bool,
+        busy: bool | None,
+        now: Mapping[str, Any],
+        leave: Collection[str],
+    ) -> list[EventType]:
         foreign = self._foreign_slots()
         events = [
             hydrated_slot(name, None)
             for name in sorted(foreign)
             if now.get(name) is not None
-            and not (self.profile is not None and self.profile.state(name).live)
+            and not (self.profile is not None and _comes_back(self.profile.state(name)))
         ]
         if self.profile is None:
             return events

@@ -19,7 +19,18 @@ from rasa_sdk.interfaces import (
     ActionNotFoundException,
 )
 
-from coexistence import events, failures, grpc_messages, identity, plugin, routing, runtime
+from coexistence import (
+    calls,
+    events,
+    failures,
+    grpc_messages,
+    identity,
+    operations,
+    plugin,
+    routing,
+    runtime,
+)
+from coexistence.authentication import grpc as authentication
 from coexistence.errors import ActionRaised
 from coexistence.webhook import name_problem
 
@@ -60,6 +71,7 @@ class _Call:
 
     def __init__(self, request: Any) -> None:
         self.events = grpc_messages.take_events(request)
+        self.conversation: str = request.tracker.sender_id
         self.answer: Any = None
 
 
@@ -72,6 +84,7 @@ class Servicer(grpc_server.GRPCActionServerWebhook):  # type: ignore[misc]
     def __init__(self, executor: ActionExecutor, *given: Any, **named: Any) -> None:
         super().__init__(SafeExecutor(executor), *given, **named)
         events.decode_lazily()
+        operations.serve(runtime.current().settings)
         plugin.check_schema(runtime.current().settings)
 
     async def Webhook(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -118,6 +131,7 @@ class Servicer(grpc_server.GRPCActionServerWebhook):  # type: ignore[misc]
 def stand_in() -> None:
     """Let the SDK's gRPC server serve calls through us; a second call does nothing."""
     grpc_server.GRPCActionServerWebhook = Servicer
+    authentication.stand_in()
 
 
 _NOT_JSON = "A number of the request is none that JSON has (NaN or infinity)."
@@ -185,5 +199,6 @@ class _SafeSink:
 
 
 def _told(action: str, error: Exception) -> ActionRaised:
-    failures.log_action(logger, action, error)
+    with calls.mentioned(action, _call.get().conversation):
+        failures.log_action(logger, action, error)
     return ActionRaised(f"{type(error).__name__} in {action}; the action server's log says where.")

@@ -27,7 +27,8 @@ def hydrate(
     `profile` has the tracker's own writes merged into it, so that nothing just said is replaced
     by something older. Released slots come back only when hydration is `explicit`. While a skill
     runs (`busy`) an automatic one fills empty slots and changes no other. Slots to `leave` are
-    not touched: the tracker knows something newer of them that the profile does not.
+    not touched: the tracker knows something newer of them that the profile does not. Nor are
+    slots whose stored values cannot be read.
     """
     events = []
     get_slot, get_state = slots.get, profile.state
@@ -38,6 +39,8 @@ def hydrate(
         if now is not None and busy and not explicit:
             continue
         state = get_state(name)
+        if state.unreadable:
+            continue  # nobody knows what it is: least of all that it is nothing
         if state.erased:
             if now is not None and now != spec.initial_value:
                 events.append(hydrated_slot(name, None))

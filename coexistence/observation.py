@@ -129,7 +129,7 @@ class _Scan:
         if kind == "slot":
             self._slot(index, event)
         elif kind == "action":
-            self._action = event.name
+            self._action = event.name if isinstance(event.name, str) else None
             if self._action == "action_listen":
                 self._carrying_over = False
         elif kind == "user":

@@ -23,7 +23,20 @@ from sanic.handlers import ErrorHandler
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from coexistence import answering, events, failures, identity, routing, runtime, settings
+from coexistence import (
+    answering,
+    calls,
+    error_bodies,
+    events,
+    failures,
+    identity,
+    operations,
+    routing,
+    runtime,
+    settings,
+)
+from coexistence.authentication import address, configuration
+from coexistence.authentication.http import Guard
 from coexistence.webhook import BadRequest, read_call
 from profile_store import (
     InvalidSettings,
@@ -45,12 +58,14 @@ class Plugin:
 
     @_hookimpl
     def attach_sanic_app_extensions(self, app: Sanic[Any, Any]) -> None:
-        """Add checked bodies, safe errors and `/ready`; close the store at the end."""
+        """Check callers and bodies; add safe errors, `/ready`, `/metrics`; close at the end."""
         config = runtime.current().settings
         events.decode_lazily()
+        operations.attach(app, config)
         if multiprocessing.parent_process() is None:
             check_schema(config)
             _let_forks_make_the_app_anew(app)
+        guard(app, config)
         app.error_handler = _SafeErrors()
         app.register_middleware(_read_body, "request")
         app.add_route(_ready, "/ready", methods=["GET"], name="ready")
@@ -95,6 +110,19 @@ def check_schema(config: settings.Settings) -> None:
         logger.warning("%s", error)
 
 
+def guard(app: Sanic[Any, Any], config: settings.Settings) -> None:
+    """Let in known callers alone; without a secret, let nobody call but this machine."""
+    credentials = configuration.at_start(config)
+    if credentials:
+        Guard(credentials, preflights=settings.cors_is_asked_for()).watch(app)
+    if multiprocessing.parent_process() is None:
+        host = address.settle(
+            guarded=bool(credentials), serve_without_secret=config.serve_without_secret
+        )
+        if host is not None:
+            os.environ[address.HOST_VARIABLE] = host  # the SDK reads it after us
+
+
 async def _read_body(request: Request) -> HTTPResponse | None:
     # Sanic takes a path with a slash at its end for the same.
     if request.path.rstrip("/") != "/webhook" or request.method != "POST":
@@ -103,7 +131,7 @@ async def _read_body(request: Request) -> HTTPResponse | None:
     try:
         call = read_call(request.body or b"", encoding, runtime.current().settings.max_body_bytes)
     except BadRequest as error:
-        return _error(str(error), error.status)
+        return error_bodies.make(str(error), error.status)
     if encoding == "deflate":
         # The SDK would inflate and decode it a second time.
         request.headers.popall("content-encoding")
@@ -136,31 +164,20 @@ async def _close(*_: Any) -> None:
     runtime.close()
 
 
-def _error(message: str, status: int, action: str = "") -> HTTPResponse:
-    """Return the one shape of error bodies; Rasa's client reads `action_name` of a 400."""
-    return response.json({"error": message, "action_name": action}, status=status)
-
-
 class _SafeErrors(ErrorHandler):
     """Errors that neither log nor repeat the request, which the SDK's own handler does."""
 
     def response(self, request: Request, exception: Exception) -> HTTPResponse:
         if isinstance(exception, SanicException) and exception.status_code < 500:
-            return _error(
-                _FOR_STATUS.get(exception.status_code, "Bad request."), exception.status_code
+            return error_bodies.make(
+                error_bodies.FOR_STATUS.get(exception.status_code, "Bad request."),
+                exception.status_code,
             )
         call: object = getattr(request, "parsed_json", None)
-        action = call.get("next_action", "") if isinstance(call, dict) else ""
-        failures.log_action(logger, action, exception)
-        return _error(
+        call = call if isinstance(call, dict) else {}
+        action = call.get("next_action", "")
+        with calls.mentioned(action, call.get("tracker", {}).get("sender_id", "")):
+            failures.log_action(logger, action, exception)
+        return error_bodies.make(
             f"{type(exception).__name__} in the action server; its log says where.", 500, action
         )
-
-
-_FOR_STATUS = {
-    400: "The request is not valid HTTP.",
-    404: "There is no such path; action calls go to /webhook.",
-    405: "The method is not allowed on this path.",
-    408: "The request took too long to arrive.",
-    413: "The body is too large (profile_store.max_body_bytes).",
-}

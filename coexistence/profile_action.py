@@ -11,6 +11,7 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from coexistence import routing, tags
+from coexistence.calls import Call
 from coexistence.errors import UnknownSlot
 from coexistence.exchange import Exchange
 from coexistence.profiled_call import ProfiledCall, slot_set_by
@@ -91,7 +92,8 @@ class ProfileAction(Action, abc.ABC):  # type: ignore[misc]
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Any
     ) -> list[EventType]:
         """Fetch, act, store; what Rasa calls."""
-        call = await ProfiledCall.begin(tracker, domain, self.name())
-        turn = Turn(dispatcher, call.exchange, domain)
-        returned = await self.act(turn)
-        return await call.finish([*turn.events, *(returned or ())], turn.forgotten)
+        with Call(self.name(), tracker.sender_id) as measured:
+            call = await ProfiledCall.begin(tracker, domain, measured.action)
+            turn = Turn(dispatcher, call.exchange, domain)
+            returned = await self.act(turn)
+            return await call.finish([*turn.events, *(returned or ())], turn.forgotten)

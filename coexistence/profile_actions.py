@@ -11,7 +11,7 @@ from rasa_sdk.events import ActionExecuted, EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.interfaces import ActionMissingDomainException
 
-from coexistence import failures, plugin, routing
+from coexistence import calls, failures, logs, metrics, plugin, routing
 from coexistence.exchange import EMPTY, STORED, UNAVAILABLE, Exchange
 from coexistence.hydration import hydrate
 from coexistence.observation import TICK
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 # A spawned worker process imports the modules of the actions that it is handed, and perhaps
 # nothing else of the assistant: the plug-in must come with them.
 plugin.register()
+logs.name_calls()
 
 _SESSION_METADATA = "session_started_metadata"
 
@@ -43,7 +44,7 @@ class ActionFetchProfile(Action):  # type: ignore[misc]
             await exchange.sync()
             return [*exchange.hydration(explicit=True), *exchange.status_event(exchange.status)]
 
-        return await _unbroken(self.name(), fetch, [])
+        return await _unbroken(self.name(), tracker, fetch, [])
 
 
 class ActionStoreProfile(Action):  # type: ignore[misc]
@@ -60,7 +61,7 @@ class ActionStoreProfile(Action):  # type: ignore[misc]
             await exchange.sync()
             return exchange.status_event(UNAVAILABLE if exchange.profile is None else STORED)
 
-        return await _unbroken(self.name(), store, [])
+        return await _unbroken(self.name(), tracker, store, [])
 
 
 class ActionSyncProfile(Action):  # type: ignore[misc]
@@ -80,7 +81,7 @@ class ActionSyncProfile(Action):  # type: ignore[misc]
                 *exchange.status_event(exchange.status),
             ]
 
-        return await _unbroken(self.name(), sync, [])
+        return await _unbroken(self.name(), tracker, sync, [])
 
 
 class ActionResetRouting(Action):  # type: ignore[misc]
@@ -108,7 +109,7 @@ class ActionResetRouting(Action):  # type: ignore[misc]
             return routing.reset_events(exchange.slots, tracker.slots, hydration, in_loop)
 
         # Were it to fail, routing would stay as it was and the user be stuck in one system.
-        return await _unbroken(self.name(), reset, routing.least_reset_events())
+        return await _unbroken(self.name(), tracker, reset, routing.least_reset_events())
 
 
 class ActionSessionStart(Action):  # type: ignore[misc]
@@ -149,7 +150,7 @@ class ActionSessionStart(Action):  # type: ignore[misc]
                 listen,
             ]
 
-        return await _unbroken(self.name(), start, [started, listen])
+        return await _unbroken(self.name(), tracker, start, [started, listen])
 
 
 def _carried_over(exchange: Exchange) -> dict[str, Any]:
@@ -209,7 +210,7 @@ class ActionForgetProfile(Action):  # type: ignore[misc]
                 events.append(SlotSet(FORGET_SLOT, None))
             return [*events, *exchange.status_event(EMPTY if named is None else STORED)]
 
-        return await _unbroken(self.name(), forget, [])
+        return await _unbroken(self.name(), tracker, forget, [])
 
 
 def _unsaid(exchange: Exchange, erased: Collection[str]) -> list[EventType]:
@@ -236,13 +237,18 @@ def _named(value: Any, exchange: Exchange) -> list[str] | None:
 
 
 async def _unbroken(
-    action: str, work: Callable[[], Awaitable[list[EventType]]], otherwise: list[EventType]
+    action: str,
+    tracker: Tracker,
+    work: Callable[[], Awaitable[list[EventType]]],
+    otherwise: list[EventType],
 ) -> list[EventType]:
     """Return what some work returns; whatever goes wrong in it, the conversation goes on."""
-    try:
-        return await work()
-    except ActionMissingDomainException:
-        raise  # Rasa repeats the call with the domain
-    except Exception as error:  # noqa: BLE001 - a profile is never worth a conversation
-        failures.log(logger, f"{action} failed and the conversation goes on", error)
-        return otherwise
+    with calls.Call(action, tracker.sender_id):
+        try:
+            return await work()
+        except ActionMissingDomainException:
+            raise  # Rasa repeats the call with the domain
+        except Exception as error:  # noqa: BLE001 - a profile is never worth a conversation
+            failures.log(logger, f"{action} failed and the conversation goes on", error)
+            calls.went(calls.FAILED, metrics.INTERNAL)
+            return otherwise

@@ -11,11 +11,12 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from coexistence import settings
+from coexistence import metrics, settings
 from coexistence.identity import JWT
 from coexistence.settings import Settings
 from coexistence.shared_slots import DomainCache
-from profile_store import InvalidSettings, ProfileKey, ProfileStore, opening
+from coexistence.telemetry import Telemetry
+from profile_store import InvalidSettings, ProfileKey, ProfileStore, SQLProfileStore, opening
 from profile_store.endpoints import SECTION
 
 if TYPE_CHECKING:
@@ -34,9 +35,19 @@ class Runtime:
     def __init__(self, config: Settings, store: ProfileStore | None = None) -> None:
         self.settings = config
         self.tokens = _signed_tokens(config)
+        self.meter = metrics.make(config.metrics)
         self.store = store or opening.open_store(config)
+        self._is_observed = False
+        if self.meter is not None:
+            self.observe()
         self.domains = DomainCache(config.shared_slots.include, config.shared_slots.exclude)
         self._linked: OrderedDict[tuple[ProfileKey, ProfileKey, float], None] = OrderedDict()
+
+    def observe(self) -> None:
+        """Let the store tell of its work from now on; a second call does nothing."""
+        if not self._is_observed and isinstance(self.store, SQLProfileStore):
+            self._is_observed = True
+            self.store.observe(Telemetry(self.meter))
 
     def is_linked(self, source: ProfileKey, target: ProfileKey, since: float) -> bool:
         """Return whether this process has linked two profiles for what came before a time.
@@ -80,6 +91,11 @@ def current() -> Runtime:
         with _lock:
             if _current is None:
                 _current = Runtime(settings.load())
+    return _current
+
+
+def made() -> Runtime | None:
+    """Return this process's runtime if there is one, and make none."""
     return _current
 
 

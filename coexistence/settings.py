@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from coexistence.authentication.sent import Sent
 from coexistence.identity import JWT, METADATA_PREFIX, SENDER_ID, USER_ID
 from coexistence.shared_slots import RASA_SLOTS
 from profile_store import InvalidSettings, endpoints
@@ -134,6 +135,43 @@ class Settings(store_settings.StoreSettings):
         description="The largest request answered, in bytes, inflated if it came deflated; "
         "it grows with the conversation.",
     )
+    metrics: bool = pydantic.Field(
+        default=False,
+        description="Whether to count for Prometheus ([operations.md](operations.md#metrics)); "
+        "needs the extra `metrics`.",
+    )
+    metrics_port: int | None = pydantic.Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="gRPC servers only: the port on which metrics are served; none without it. "
+        "HTTP servers have `/metrics`.",
+    )
+    metrics_host: str = pydantic.Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="The address to serve them on; nobody is asked who he is there.",
+    )
+    logs: Literal["text", "json"] = pydantic.Field(
+        default="text",
+        description="What the action server logs: `text` leaves it as the SDK has it, `json` "
+        "makes every record a line of JSON.",
+    )
+    log_conversations: Literal["plain", "hashed", "none"] = pydantic.Field(
+        default="plain",
+        description="How records name the conversation: by its `sender_id`, by the beginning of "
+        "its SHA-256, or not at all.",
+    )
+    also_accept: list[Sent] = pydantic.Field(
+        default_factory=list,
+        repr=False,
+        description="A list of what callers may send beside what `action_endpoint` has Rasa send.",
+    )
+    serve_without_secret: bool = pydantic.Field(
+        default=False,
+        description="Without any secret the action server listens on loopback only; `true` lets "
+        "it listen anywhere, and answer anyone.",
+    )
 
     @pydantic.field_validator("jwt")
     @classmethod
@@ -154,15 +192,26 @@ def load(path: Path | None = None) -> Settings:
     Raises:
         profile_store.InvalidSettings: one line that names each setting that is impossible.
     """
-    if path is None and not os.environ.get(endpoints.ENDPOINTS_VARIABLE):
-        path = _from_command_line(sys.argv)
+    path = path or endpoints_file()
     _refuse_unknown_variables()
     return store_settings.make(Settings, endpoints.read_section(path))
 
 
+def endpoints_file() -> Path | None:
+    """Return the file that was asked for on the command line, unless a variable names one."""
+    if os.environ.get(endpoints.ENDPOINTS_VARIABLE):
+        return None
+    return _from_command_line(sys.argv)
+
+
+def cors_is_asked_for() -> bool:
+    """Return whether the action server was started with `--cors`."""
+    return any(argument.partition("=")[0] == "--cors" for argument in sys.argv)
+
+
 def _refuse_unknown_variables() -> None:
     """Raise when the environment sets what is no setting: the one meant would not be set."""
-    prefix = store_settings.ENV_PREFIX
+    prefix = endpoints.ENV_PREFIX
     known = {f"{prefix}{name.upper()}" for name in Settings.model_fields}
     for variable in sorted(os.environ):
         if (

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any, get_args
 
 import annotated_types
+import prometheus_client
 import pydantic
 import typer.main
 from pydantic.fields import FieldInfo
 
 import profile_store
+from coexistence.authentication.configuration import TOKENS_VARIABLE
 from coexistence.cli import app
+from coexistence.metrics import Instruments
 from coexistence.settings import Settings
 from profile_store import ProfileStore
-from profile_store.endpoints import ENDPOINTS_VARIABLE
-from profile_store.settings import ENV_PREFIX
+from profile_store.endpoints import ENDPOINTS_VARIABLE, ENV_PREFIX
 
 FOLDER = Path(__file__).resolve().parent
 CHECKOUT = Path(profile_store.__file__).resolve().parents[1]
@@ -55,6 +57,13 @@ def settings() -> str:
             "",
             "The file that the settings are read from; wins over `--endpoints`.",
         )
+        yield (
+            "",
+            f"`{TOKENS_VARIABLE}`",
+            "",
+            "",
+            "Tokens that callers may send, separated by commas, beside `action_endpoint`.",
+        )
 
     return table(("setting", "variable", "default", "limits", "is"), rows())
 
@@ -75,6 +84,8 @@ def setting(name: str, variable: str, field: FieldInfo) -> tuple[str, ...]:
 
 
 def _plain(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
     return f"[{', '.join(default)}]" if isinstance(default, list) else str(default)
 
 
@@ -184,9 +195,31 @@ def source(path: str) -> Callable[[], str]:
     return shown
 
 
+def metrics() -> str:
+    """Return every metric, with its type, its labels and what it counts."""
+    registry = prometheus_client.CollectorRegistry()
+    labels = {
+        instrument._name: instrument._labelnames
+        for instrument in vars(Instruments(registry)).values()
+    }
+    return table(
+        ("metric", "type", "labels", "is"),
+        (
+            (
+                f"`{family.name}{'_total' if family.type == 'counter' else ''}`",
+                family.type,
+                ", ".join(f"`{label}`" for label in labels[family.name]),
+                family.documentation,
+            )
+            for family in sorted(registry.collect(), key=lambda family: family.name)
+        ),
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "commands": commands,
+    "metrics": metrics,
     "coexistence": names("coexistence"),
     "profile_store": names("profile_store"),
     "testing": names("coexistence.testing"),

@@ -12,7 +12,9 @@ from profile_store.errors import (
     StatementFailed,
     StoreBusy,
     StoreClosed,
+    StoreTimeout,
     StoreUnavailable,
+    ValueUnreadable,
 )
 from profile_store.profile import (
     Outcome,
@@ -48,5 +50,7 @@ __all__ = [
     "StoreBusy",
     "StoreClosed",
     "StoreSettings",
+    "StoreTimeout",
     "StoreUnavailable",
+    "ValueUnreadable",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from profile_store import errors, merge, values
 from profile_store.profile import (
@@ -16,6 +16,7 @@ from profile_store.profile import (
     Release,
     SlotState,
     SlotWrite,
+    Source,
     check_key_part,
 )
 
@@ -23,6 +24,10 @@ logger = logging.getLogger(__name__)
 
 CLOCK_TOLERANCE = 300.0
 """Seconds that a write may be ahead of the database's clock: a bad clock must not freeze a slot."""
+
+
+def _as_it_is(source: Source) -> Source:
+    return source
 
 
 def states(
@@ -33,11 +38,12 @@ def states(
     clock: float | None,
     now: float,
     max_value_bytes: int,
+    stored_source: Callable[[Source], Source] = _as_it_is,
 ) -> dict[str, SlotState]:
     """Return writes and releases as states to merge, and note the refused slots with reasons.
 
-    `clock` is what the writer's clock showed, None if that is not known, and `now` the time on the
-    database's, both in seconds.
+    `stored_source` is how a source is stored; `clock` is what the writer's clock showed, None if
+    that is not known, and `now` the time on the database's, both in seconds.
     """
     shift = _ahead(clock, now)
     latest = now + CLOCK_TOLERANCE
@@ -64,7 +70,7 @@ def states(
                 written_at - now,
             )
             written_at = latest
-        state = SlotState(encoded, written_at, source=write.source.keepable())
+        state = SlotState(encoded, written_at, source=stored_source(write.source).keepable())
         news[write.slot] = merge.merge(news[write.slot], state) if write.slot in news else state
     for release in releases:
         try:

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from profile_store import errors
+from profile_store.metering import Batch, Observer
 
 Request = TypeVar("Request")
 
@@ -23,7 +24,7 @@ Request = TypeVar("Request")
 class Call(Generic[Request]):
     """One caller's request, and where its answer goes."""
 
-    __slots__ = ("answer", "failure", "future", "gathering", "request")
+    __slots__ = ("answer", "context", "failure", "future", "gathering", "request")
 
     def __init__(self, request: Request, gathering: Gathering[Request]) -> None:
         self.request = request
@@ -31,6 +32,7 @@ class Call(Generic[Request]):
         self.future: asyncio.Future[Any] = gathering.loop.create_future()
         self.answer: Any = None
         self.failure: BaseException | None = None
+        self.context: Any = None
 
 
 class Gathering(Generic[Request]):
@@ -65,7 +67,7 @@ class Gathering(Generic[Request]):
         for call in self.calls:
             if not call.future.done():
                 call.future.set_exception(
-                    errors.StoreUnavailable(
+                    errors.StoreTimeout(
                         f"The database did not answer within {timeout:g} seconds "
                         "(profile_store.timeout); look at its load and its locks."
                     )
@@ -77,11 +79,11 @@ class Batcher(Generic[Request]):
 
     `serve` sets `answer` or `failure` on each call. `closed` runs in the thread as
     its last act. Deadlines are seconds of `time.monotonic`; a call that is past its own when
-    its turn comes is not served.
+    its turn comes is not served. An `observer` hears of batches and of what waits.
 
     Raises:
         StoreBusy: when `queue_size` calls wait already.
-        StoreUnavailable: when the answer is not there after `timeout` seconds.
+        StoreTimeout: when the answer is not there after `timeout` seconds.
         StoreClosed: after `close`.
     """
 
@@ -94,6 +96,7 @@ class Batcher(Generic[Request]):
         batch_size: int,
         timeout: float,
     ) -> None:
+        self.observer: Observer | None = None
         self._serve = serve
         self._closed = closed
         self._queue_size = queue_size
@@ -125,7 +128,10 @@ class Batcher(Generic[Request]):
         if gathering is None:
             gathering = self._gathered[loop] = Gathering(loop, self._timeout)
             loop.call_soon(self._gather, loop, 0)
-        return await gathering.add(request).future
+        call = gathering.add(request)
+        if self.observer is not None:
+            call.context = self.observer.context()
+        return await call.future
 
     def _gather(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
         gathering = self._gathered.get(loop)
@@ -139,6 +145,8 @@ class Batcher(Generic[Request]):
         gathering = self._gathered.pop(loop, None)
         for call in gathering.calls if gathering is not None else ():
             self._waiting.put(call)
+        if self.observer is not None:
+            self.observer.queued(self._waiting.qsize())
 
     def close(self) -> None:
         """Serve what waits, end the thread and wait for it. A second call does nothing."""
@@ -187,6 +195,8 @@ class Batcher(Generic[Request]):
     def _answer(self, calls: list[Call[Request]]) -> None:
         now = time.monotonic()
         current = [call for call in calls if call.gathering.deadline > now]
+        observer = self.observer
+        began = 0.0 if observer is None else time.time()
         try:
             if current:
                 self._serve(current)
@@ -194,6 +204,10 @@ class Batcher(Generic[Request]):
             for call in current:
                 if call.answer is None and call.failure is None:
                     call.failure = error
+        if observer is not None:
+            took = time.monotonic() - now
+            contexts = [call.context for call in current]
+            observer.served(Batch(len(current), self._waiting.qsize(), began, took, contexts))
         by_loop: dict[asyncio.AbstractEventLoop, list[Call[Request]]] = {}
         for call in current:
             by_loop.setdefault(call.gathering.loop, []).append(call)

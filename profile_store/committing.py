@@ -2,6 +2,8 @@
 
 Between the read and the write another process may have written or erased. Slots are safe, for the
 upsert itself keeps the newest; but nothing that was erased meanwhile may get into the history.
+Sealed values are never twice alike, and the upsert cannot settle which of two at one time stays:
+that is decided here, on the values themselves, with the profile locked.
 What is returned is the profile as of the read, with the caller's own changes: on PostgreSQL, what
 another process wrote in between is seen by the next call.
 """
@@ -13,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import sqlalchemy as sa
 
-from profile_store import merge, recent, rows
+from profile_store import merge, recent, rows, sealing
 from profile_store.connection import transaction
 from profile_store.profile import Profile, ProfileKey, SlotState
 
@@ -33,14 +35,30 @@ def read_and_write(
     if dialect == "sqlite":
         return _on_sqlite(connection, keys, changes)
     profiles = rows.read_profiles(connection, keys)
+    before = dict(profiles)
     changed = changes(profiles)
     if changed and dialect == "postgresql":
         # one statement, which sees erasures made meanwhile: two round trips in all
-        rows.write_everything(connection, changed)
+        if not sealing.of(connection).seals:
+            rows.write_everything(connection, changed)
+        elif undecided := _values(rows.write_everything_newer(connection, changed), before):
+            with transaction(connection):
+                _write_again(connection, profiles, undecided)
     elif changed:
         with transaction(connection):
             _write_again(connection, profiles, changed)
     return profiles
+
+
+def _values(left: rows.News, before: Profiles) -> dict[ProfileKey, dict[str, SlotState]]:
+    """Return the states that bring another value than there was: a release alone does not."""
+    new: dict[ProfileKey, dict[str, SlotState]] = {}
+    for key, states in left.items():
+        for slot, state in states.items():
+            known = before[key].state(slot)
+            if (known.written_at, known.encoded) != (state.written_at, state.encoded):
+                new.setdefault(key, {})[slot] = state
+    return new
 
 
 def _on_sqlite(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from profile_store import engine, errors, migrate, settings, statements
+from profile_store import engine, errors, migrate, sealing, settings, sqlite_file, statements
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ class DatabaseConnection:
         self.lock = threading.Lock()
         self._config = config
         self._engine = engine.create_engine(config)
+        self._sealing = sealing.make(config)
+        self._file = sqlite_file.path_of(self._engine.url)
+        self._file_identity: sqlite_file.Identity | None = None
         self._connection: sa.Connection | None = None
         self._process = os.getpid()
         self._of_parent: sa.Connection | None = None
@@ -75,7 +78,7 @@ class DatabaseConnection:
 
     def current(self) -> sa.Connection | None:
         """Return the connection if there is one in this process, and make none."""
-        return self._connection if self._process == os.getpid() else None
+        return self._connection if self._process == os.getpid() and not self._moved() else None
 
     def get(self) -> sa.Connection:
         """Return the connection, making one when there is none.
@@ -85,6 +88,9 @@ class DatabaseConnection:
             SchemaOutdated: when its tables are not of this version.
         """
         self._leave_to_parent()
+        if self._connection is not None and self._moved():
+            logger.warning("%s is another file now, which is opened in its place.", self._file)
+            self.drop()
         if self._connection is None:
             self.fail_fast()
             try:
@@ -114,16 +120,36 @@ class DatabaseConnection:
             self._of_parent, self._connection = self._connection, None
             self._engine.dispose(close=False)
 
+    def check_in_place(self) -> None:
+        """Return when what was committed is in the database that others open.
+
+        Raises:
+            StoreUnavailable: when SQLite's file was moved, deleted or replaced meanwhile.
+        """
+        if self._connection is not None and self._moved():
+            raise errors.StoreUnavailable(
+                f"The profile database {engine.address(self._engine.url)} is another file since "
+                "this call began; the next one is served from that."
+            )
+
+    def _moved(self) -> bool:
+        """Return whether the file that is open is no longer the one in its place."""
+        return self._file is not None and sqlite_file.identity(self._file) != self._file_identity
+
     def _connect(self) -> sa.Connection:
+        there = sqlite_file.identity(self._file)
         try:
             connection = self._engine.connect()
         except sa.exc.DBAPIError as error:
             raise engine.unreachable(error, self._engine.url) from error
+        # As it was before, for it may be replaced while it is opened: then it is opened anew.
+        self._file_identity = there or sqlite_file.identity(self._file)
         try:
             if self.dialect == "sqlite":
                 migrate.upgrade_connection(connection)
             migrate.check(connection)
             self._check_clock(connection)
+            sealing.use(connection, self._sealing)
         except sa.exc.DBAPIError as error:
             connection.close()
             raise engine.unreachable(error, self._engine.url) from error
@@ -144,10 +170,7 @@ class DatabaseConnection:
                 "it and no other is undone."
             )
         self.drop()
-        return errors.StoreUnavailable(
-            f"The database failed in mid-work ({engine.error_name(error)}); "
-            "nothing of it is half done."
-        )
+        return engine.broken(error, self._engine.url)
 
     def drop(self) -> None:
         """Close the connection, whatever state it is in."""

@@ -17,6 +17,7 @@ from profile_store import errors
 SECTION = "profile_store"
 ENDPOINTS_VARIABLE = "PROFILE_STORE_ENDPOINTS"
 DEFAULT_ENDPOINTS = "endpoints.yml"
+ENV_PREFIX = "PROFILE_STORE_"
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
@@ -26,8 +27,31 @@ def endpoints_path() -> Path:
     return Path(os.environ.get(ENDPOINTS_VARIABLE) or DEFAULT_ENDPOINTS)
 
 
+def origin(setting: str) -> str:
+    """Return what a setting is called where it was set: a variable, or a key in the file."""
+    variable = f"{ENV_PREFIX}{setting.upper()}"
+    return variable if os.environ.get(variable) else f"{SECTION}.{setting}"
+
+
 def read_section(path: Path | None = None) -> dict[str, Any]:
     """Return the `profile_store:` section of an endpoints file, `${VARS}` filled in; {} if absent.
+
+    Raises:
+        InvalidSettings: when a file that was asked for is missing, or is not YAML.
+    """
+    section = as_written(SECTION, path)
+    if section is None:
+        return {}
+    if not isinstance(section, Mapping):
+        raise errors.InvalidSettings(
+            f"{path or endpoints_path()}: {SECTION} must be a mapping of settings, "
+            "such as `dialect: sqlite`."
+        )
+    return {str(name): expand(value, f"{SECTION}.{name}") for name, value in section.items()}
+
+
+def as_written(section: str, path: Path | None = None) -> Any:
+    """Return any section of an endpoints file, its `${VARS}` as they are; None if absent.
 
     Raises:
         InvalidSettings: when a file that was asked for is missing, or is not YAML.
@@ -41,7 +65,7 @@ def read_section(path: Path | None = None) -> dict[str, Any]:
             raise errors.InvalidSettings(
                 f"{path}: no such file; correct {ENDPOINTS_VARIABLE} or --endpoints."
             ) from None
-        return {}
+        return None
     except (OSError, UnicodeDecodeError) as error:
         raise errors.InvalidSettings(f"{path} cannot be read: {_reason(error)}.") from error
     yaml = YAML(typ="safe", pure=True)
@@ -57,14 +81,7 @@ def read_section(path: Path | None = None) -> dict[str, Any]:
         raise errors.InvalidSettings(
             f"{path}: the file must be a mapping of sections, such as `{SECTION}:`."
         )
-    section = document.get(SECTION) if document else None
-    if section is None:
-        return {}
-    if not isinstance(section, Mapping):
-        raise errors.InvalidSettings(
-            f"{path}: {SECTION} must be a mapping of settings, such as `dialect: sqlite`."
-        )
-    return {str(name): _expand(value, f"{SECTION}.{name}") for name, value in section.items()}
+    return document.get(section) if document else None
 
 
 class _AsWritten(SafeConstructor):
@@ -82,11 +99,16 @@ def _reason(error: Exception) -> str:
     return error.strerror or "unreadable" if isinstance(error, OSError) else "not UTF-8"
 
 
-def _expand(value: Any, where: str) -> Any:
+def expand(value: Any, where: str) -> Any:
+    """Return a value with the `${VARS}` in it filled in, wherever in it they are.
+
+    Raises:
+        InvalidSettings: naming a variable that is not set, and where it is asked for.
+    """
     if isinstance(value, Mapping):
-        return {str(name): _expand(item, f"{where}.{name}") for name, item in value.items()}
+        return {str(name): expand(item, f"{where}.{name}") for name, item in value.items()}
     if isinstance(value, list):
-        return [_expand(item, where) for item in value]
+        return [expand(item, where) for item in value]
     if not isinstance(value, str):
         return value
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from typing import Any
 
 import sqlalchemy as sa
 
-from profile_store import errors, settings
+from profile_store import errors, hosts, settings, sqlite_file, urls
 from profile_store.endpoints import SECTION
 
 _MILLISECONDS = 1000  # what PostgreSQL counts its timeouts in
+_LOGGING_NAME = "profile_store"
+
+
+class _WithoutRows(logging.Filter):
+    """Leaves out the rows that SQLAlchemy logs at debug level, whatever parameters it hides."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno > logging.DEBUG
+
+
+logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(_WithoutRows())
 
 
 def create_engine(config: settings.StoreSettings) -> sa.Engine:
@@ -29,10 +41,11 @@ def create_engine(config: settings.StoreSettings) -> sa.Engine:
             poolclass=sa.StaticPool if _in_memory(url) else sa.NullPool,
             isolation_level="AUTOCOMMIT",
             hide_parameters=True,
+            logging_name=_LOGGING_NAME,
             connect_args=_connect_args(url, config),
         )
     except ImportError as error:  # also psycopg's without its libpq
-        raise settings.missing_driver(url) from error
+        raise urls.missing_driver(url) from error
     except (sa.exc.ArgumentError, TypeError, ValueError) as error:
         raise errors.InvalidSettings(
             f"{SECTION}: the database's settings do not fit together; see docs/settings.md."
@@ -65,7 +78,8 @@ def address(url: sa.URL) -> str:
 
     Options may hold another password, such as `sslpassword`.
     """
-    return url.set(query={}).render_as_string(hide_password=True)
+    server, slash, database = url.set(query={}).render_as_string(hide_password=True).rpartition("/")
+    return f"{server}{hosts.shown(url)}{slash}{database}"
 
 
 def _in_memory(url: sa.URL) -> bool:
@@ -84,6 +98,7 @@ def _connect_args(url: sa.URL, config: settings.StoreSettings) -> dict[str, Any]
             "connect_timeout": max(2, whole_seconds),  # libpq takes less than 2 for 2
             "tcp_user_timeout": int(config.timeout * _MILLISECONDS),
             "application_name": "rasa-coexistence",
+            **{name: value for name, value in _alive(config).items() if name not in url.query},
         }
     return {
         "connect_timeout": whole_seconds,
@@ -91,6 +106,14 @@ def _connect_args(url: sa.URL, config: settings.StoreSettings) -> dict[str, Any]
         "write_timeout": max(1, round(config.timeout)),
         "charset": "utf8mb4",
     }
+
+
+def _alive(config: settings.StoreSettings) -> dict[str, int]:
+    """Return how PostgreSQL's host is asked whether it is still there while an answer is awaited.
+
+    One that lost its power says nothing any more. Linux would believe in it for two hours.
+    """
+    return {"keepalives_idle": max(1, round(config.timeout)), "keepalives_interval": 1}
 
 
 _LOCKED_SECONDS = 0.02
@@ -167,9 +190,22 @@ def unreachable(error: sa.exc.DBAPIError, url: sa.URL) -> errors.StoreUnavailabl
     reason = str(error.orig).strip().splitlines()
     return errors.StoreUnavailable(
         f"The profile database {address(url)} cannot be reached: "
-        f"{reason[0] if reason else error_name(error)}. Conversations go on without profiles; "
-        f"see {SECTION} in endpoints.yml."
+        f"{reason[0] if reason else error_name(error)}. {_remedy(error, url)}"
+        f"Conversations go on without profiles; see {SECTION} in endpoints.yml."
     )
+
+
+def broken(error: sa.exc.DBAPIError, url: sa.URL) -> errors.StoreUnavailable:
+    """Return the error for a database that failed while it was at work."""
+    return errors.StoreUnavailable(
+        f"The profile database {address(url)} failed in mid-work ({error_name(error)}); "
+        f"nothing of it is half done. {_remedy(error, url)}".rstrip()
+    )
+
+
+def _remedy(error: sa.exc.DBAPIError, url: sa.URL) -> str:
+    does = sqlite_file.remedy(error) if url.get_backend_name() == "sqlite" else ""
+    return f"{does} " if does else ""
 
 
 def error_code(error: sa.exc.DBAPIError) -> object:

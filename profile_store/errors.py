@@ -23,8 +23,16 @@ class InvalidValue(ProfileStoreError):
     """A value cannot be kept: it is not JSON, or larger than `max_value_bytes`."""
 
 
+class ValueUnreadable(ProfileStoreError):
+    """A stored value's key is missing, or it was tampered with; the message names its slot."""
+
+
 class StoreUnavailable(ProfileStoreError):
     """The database did not answer in time or at all; nothing is known of what it holds."""
+
+
+class StoreTimeout(StoreUnavailable):
+    """The database did not answer within `timeout` seconds; look at its load and its locks."""
 
 
 class StoreBusy(StoreUnavailable):

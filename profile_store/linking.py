@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping
 
 import msgspec
 import sqlalchemy as sa
 
-from profile_store import merge, rows
+from profile_store import merge, rows, values
 from profile_store.connection import transaction
 from profile_store.limits import within_limit
 from profile_store.profile import Profile, ProfileKey, SlotState, SlotWrite, Source
+
+logger = logging.getLogger(__name__)
 
 LINKED = Source(action="link")
 """Tells the tombstone of a value that was linked away from one that a user asked for."""
@@ -21,9 +24,16 @@ def link(
     connection: sa.Connection, source: ProfileKey, target: ProfileKey, max_slots: int
 ) -> Profile:
     """Merge a profile into another, erase what was merged, and return the other."""
-    copied = rows.read_profiles(connection, [source])[source].states
-    held = {slot: state for slot, state in copied.items() if state.held}
-    past = rows.read_history(connection, source, None, None) if held else []
+    read = rows.read_profiles(connection, [source])[source]
+    held = {slot: state for slot, state in read.states.items() if state.held}
+    sealed_past = rows.read_past(connection, source) if held else []
+    stuck = read.unreadable | {write.slot: reason for write, reason in sealed_past if reason}
+    for slot, reason in sorted(stuck.items()):
+        # It is sealed for whom it was kept of, and cannot be sealed anew for another.
+        logger.error("%s It is not linked until it can be read.", reason)
+        held.pop(slot, None)
+    copied = {slot: state for slot, state in read.states.items() if slot not in stuck}
+    past = [write for write, _ in sealed_past]
     refused: dict[str, str] = {}
     with transaction(connection):
         rows.lock(connection, [target])
@@ -31,10 +41,19 @@ def link(
         arriving = merge.changes(profile, moved(copied, profile))
         news = within_limit(profile, arriving, max_slots, refused)
         held = {slot: state for slot, state in held.items() if slot not in refused}
-        known = rows.read_history(connection, target, None, None) if past else []
+        known = rows.read_past(connection, target) if past else []
+        theirs = {(write.slot, write.written_at): (write, reason) for write, reason in known}
         if news:
             rows.write(connection, {target: news})
-        rows.write_history(connection, target, moved_history(past, held, known, profile))
+        rows.write_history(
+            connection,
+            target,
+            [
+                write
+                for write in moved_history(past, held, [write for write, _ in known], profile)
+                if _wins(write, *theirs.get((write.slot, write.written_at), (None, "")))
+            ],
+        )
         profile = merge.merge_profile(profile, news)
     if held:
         # A second transaction, so that the two users' rows may lie on two machines.
@@ -77,6 +96,13 @@ def erasures(held: Mapping[str, SlotState], current: Profile) -> dict[str, float
     Only what was copied: a write that came between stays for the next link.
     """
     return {slot: state.written_at for slot, state in held.items() if current.state(slot) == state}
+
+
+def _wins(write: SlotWrite, there: SlotWrite | None, unreadable: str) -> bool:
+    """Return whether a write belongs in the place of another of its time, as `merge` decides."""
+    if there is None:
+        return True
+    return not unreadable and values.encode(write.value) > values.encode(there.value)
 
 
 def _moved(state: SlotState, there: SlotState) -> SlotState:

@@ -19,9 +19,18 @@ def rank(state: SlotState) -> tuple[float, bool, bytes]:
     return state.written_at, state.erased, state.encoded
 
 
+def _stays(one: SlotState, other: SlotState) -> bool:
+    if (one.unreadable or other.unreadable) and one.written_at == other.written_at:
+        return one.erased >= other.erased
+    return rank(one) >= rank(other)
+
+
 def merge(one: SlotState, other: SlotState) -> SlotState:
-    """Return the state that both orders of arrival of two states end in."""
-    winner = one if rank(one) >= rank(other) else other
+    """Return the state that both orders of arrival of two states end in.
+
+    What cannot be read cannot be compared: of two values at one time, `one` stays if either is so.
+    """
+    winner = one if _stays(one, other) else other
     released_at = max(one.released_at, other.released_at)
     if winner.released_at == released_at:
         return winner

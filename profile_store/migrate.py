@@ -155,7 +155,7 @@ def upgrade(config: settings.StoreSettings, target: str = "head") -> str:
         SchemaOutdated: when it is at a version that this package does not know.
         InvalidSettings: when the settings name none, or there is no such version.
     """
-    with _connected(patient(config)) as connection:
+    with connected(patient(config)) as connection:
         upgrade_connection(connection, target)
         return revision(connection) or "base"
 
@@ -166,7 +166,7 @@ def downgrade(config: settings.StoreSettings, target: str) -> str:
     Raises:
         As `upgrade` does.
     """
-    with _connected(patient(config)) as connection:
+    with connected(patient(config)) as connection:
         downgrade_connection(connection, target)
         return revision(connection) or "base"
 
@@ -189,14 +189,19 @@ def check_at_start(config: settings.StoreSettings, *, migrate_sqlite: bool = Tru
         SchemaOutdated: when the tables are missing or of another version.
         StoreUnavailable: when the database cannot be reached.
     """
-    with _connected(config) as connection:
+    with connected(config) as connection:
         if migrate_sqlite and connection.dialect.name == "sqlite":
             upgrade_connection(connection)
         check(connection)
 
 
 @contextlib.contextmanager
-def _connected(config: settings.StoreSettings) -> Iterator[sa.Connection]:
+def connected(config: settings.StoreSettings) -> Iterator[sa.Connection]:
+    """Yield a connection to the database that some settings name.
+
+    Raises:
+        StoreUnavailable: when the database cannot be reached, or fails.
+    """
     database = engine.create_engine(config)
     try:
         with database.connect() as connection:

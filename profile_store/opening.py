@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 
-from profile_store import errors, settings
+from profile_store import endpoints, errors, settings
 from profile_store.sql_store import SQLProfileStore
 from profile_store.store import ProfileStore
 
@@ -22,7 +22,7 @@ def open_store(config: settings.StoreSettings) -> ProfileStore:
 
 
 def _named(path: str) -> Callable[[settings.StoreSettings], ProfileStore]:
-    where = settings.origin("type")
+    where = endpoints.origin("type")
     module_name, _, name = path.rpartition(".")
     try:
         module = importlib.import_module(module_name)

@@ -24,6 +24,7 @@ class Prepared:
     def __init__(self, statement: sa.Executable, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self._sql: str = compiled.string
+        self._errors: type[Exception] = dialect.loaded_dbapi.Error
         self._names: tuple[str, ...] | None = (
             tuple(compiled.positiontup) if compiled.positional else None
         )
@@ -39,11 +40,21 @@ class Prepared:
         connection.exec_driver_sql(self._sql, tuple(itertools.chain.from_iterable(rows)))
 
     def fetch(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[Any]:
-        """Execute with values by name; return the driver's own rows."""
+        """Execute with values by name; return the driver's own rows.
+
+        Raises:
+            DBAPIError: SQLAlchemy's, also when SQLite fails after the first row, which it reads
+                when it is asked for.
+        """
         result = self.run(connection, values)
         cursor = result.cursor
         assert cursor is not None, "a statement that returns rows"
-        found: list[Any] = list(cursor.fetchall())
+        try:
+            found: list[Any] = list(cursor.fetchall())
+        except self._errors as error:
+            raise sa.exc.DBAPIError.instance(
+                self._sql, None, error, self._errors, hide_parameters=True
+            ) from error
         result.close()
         return found
 

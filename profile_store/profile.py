@@ -109,6 +109,7 @@ class SlotState(msgspec.Struct, frozen=True, gc=False):
 
     `encoded` is the value as JSON in UTF-8, empty where there is none; an erased slot has none.
     Times are seconds since 1970 on the writers' clocks; 0 where the thing never happened.
+    `unreadable` tells why a value cannot be read: there is one, and `encoded` is what is stored.
     """
 
     encoded: bytes = b""
@@ -116,10 +117,17 @@ class SlotState(msgspec.Struct, frozen=True, gc=False):
     erased: bool = False
     released_at: float = NEVER
     source: Source = UNKNOWN_SOURCE
+    unreadable: str = ""
 
     @property
     def value(self) -> Any:
-        """The slot's value as JSON objects; None where there is none."""
+        """The slot's value as JSON objects; None where there is none.
+
+        Raises:
+            ValueUnreadable: when there is one that cannot be read; the message names the slot.
+        """
+        if self.unreadable:
+            raise errors.ValueUnreadable(self.unreadable)
         return values.decode(self.encoded) if self.encoded else None
 
     @property
@@ -144,8 +152,10 @@ ABSENT = SlotState()
 class Profile(Mapping[str, Any]):
     """What is kept about one user: a mapping of slot names to values, and how they came about.
 
-    The mapping holds every value, released ones too. `erased_at` is the time in seconds of the
-    newest erasure of the whole profile, 0 where there was none.
+    The mapping holds every value, released ones too. To ask for one that cannot be read (a key is
+    missing, or the row was tampered with) raises `ValueUnreadable`, which names the slot.
+    `erased_at` is the time in seconds of the newest erasure of the whole profile, 0 where there
+    was none.
     """
 
     __slots__ = ("erased_at", "states")
@@ -164,6 +174,11 @@ class Profile(Mapping[str, Any]):
         if self.erased_at > NEVER:
             return SlotState(written_at=self.erased_at, erased=True)
         return ABSENT
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """The slots whose values cannot be read, and why."""
+        return {slot: state.unreadable for slot, state in self.states.items() if state.unreadable}
 
     def __getitem__(self, slot: str) -> Any:
         found = self.states.get(slot)

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from profile_store import statements, upserts, values
+from profile_store import errors, sealing, statements, upserts, values
 from profile_store.prepared import prepare
 from profile_store.profile import (
     NEVER,
@@ -33,6 +33,7 @@ def read_profiles(
 ) -> dict[ProfileKey, Profile]:
     """Return the profiles of some keys, empty ones for users who are not known."""
     dialect = connection.dialect.name
+    opening = sealing.of(connection)
     read = prepare(statements.read_profiles, connection.dialect)
     profiles = {}
     sources: dict[tuple[str | None, ...], Source] = {}
@@ -45,6 +46,7 @@ def read_profiles(
         )
         if dialect in {"mysql", "mariadb"}:
             fetched = [_text(row) for row in fetched]
+        keys_of = {user: ProfileKey(namespace, user) for user in users}
         for row in fetched:
             user, slot = row[0], row[2]
             if slot is None:
@@ -54,11 +56,20 @@ def read_profiles(
             source = sources.get(origin)
             if source is None:
                 source = sources[origin] = Source(*origin)
-            # value, written_at, erased, released_at
+            value, unreadable = row[_VALUE], ""
+            if value:
+                try:
+                    value = opening.open(keys_of[user], slot, value)
+                except errors.ValueUnreadable as error:
+                    # The other slots are there; who wants this one hears of it.
+                    unreadable = str(error)
             # One name for all profiles: they are kept in memory by the thousand.
-            found[user][sys.intern(slot)] = SlotState(row[3], row[4], bool(row[5]), row[6], source)
+            found[user][sys.intern(slot)] = SlotState(
+                # written_at, erased, released_at
+                value, row[4], bool(row[5]), row[6], source, unreadable
+            )  # fmt: skip
         for user, states in found.items():
-            profiles[ProfileKey(namespace, user)] = Profile(states, erased.get(user, NEVER))
+            profiles[keys_of[user]] = Profile(states, erased.get(user, NEVER))
     return profiles
 
 
@@ -77,16 +88,33 @@ def _text(row: Sequence[Any]) -> tuple[Any, ...]:
 def read_history(
     connection: sa.Connection, key: ProfileKey, slot: str | None, limit: int | None
 ) -> list[SlotWrite]:
-    """Return a profile's history, newest first."""
-    return [
-        SlotWrite(
-            row.slot,
-            values.decode(bytes(row.value)),
-            row.written_at,
-            Source(row.system, row.action, row.conversation),
-        )
-        for row in connection.execute(statements.read_history(key, slot, limit))
-    ]
+    """Return a profile's history, newest first.
+
+    Raises:
+        ValueUnreadable: when a value of it cannot be read: a part would pass for the whole.
+    """
+    past = read_past(connection, key, slot, limit)
+    for _, unreadable in past:
+        if unreadable:
+            raise errors.ValueUnreadable(unreadable)
+    return [write for write, _ in past]
+
+
+def read_past(
+    connection: sa.Connection, key: ProfileKey, slot: str | None = None, limit: int | None = None
+) -> list[tuple[SlotWrite, str]]:
+    """Return a profile's history, newest first, with the reasons why values cannot be read."""
+    opening = sealing.of(connection)
+    past = []
+    for row in connection.execute(statements.read_history(key, slot, limit)):
+        value, unreadable = None, ""
+        try:
+            value = values.decode(opening.open(key, row.slot, bytes(row.value)))
+        except errors.ValueUnreadable as error:
+            unreadable = str(error)
+        source = Source(row.system, row.action, row.conversation)
+        past.append((SlotWrite(row.slot, value, row.written_at, source), unreadable))
+    return past
 
 
 def lock(connection: sa.Connection, keys: Iterable[ProfileKey], erased_at: float = NEVER) -> None:
@@ -97,32 +125,56 @@ def lock(connection: sa.Connection, keys: Iterable[ProfileKey], erased_at: float
 
 def write(connection: sa.Connection, news: News) -> None:
     """Write states, and into the history those that are a new value; the profiles are locked."""
-    states, past = _written(news)
-    _insert(connection, upserts.write_slot, upserts.SLOT_COLUMNS, states)
-    _insert(connection, upserts.write_history, upserts.HISTORY_COLUMNS, past)
+    sealed = sealing.of(connection)
+    states, past = _written(news, sealed)
+    slot = upserts.write_decided_slot if sealed.seals else upserts.write_slot
+    history = upserts.write_decided_history if sealed.seals else upserts.write_history
+    _insert(connection, slot, upserts.SLOT_COLUMNS, states)
+    _insert(connection, history, upserts.HISTORY_COLUMNS, past)
 
 
 def write_everything(connection: sa.Connection, news: News) -> None:
     """Lock the profiles and write, in one statement of PostgreSQL's."""
-    profiles = [(key.namespace, key.user_id, NEVER) for key in sorted(news)]
-    states, _ = _written(news)
     prepare(upserts.write_everything, connection.dialect).run(
-        connection,
-        {
-            **_lists(upserts.PROFILE_COLUMNS, profiles, upserts.PROFILES_PREFIX),
-            **_lists(upserts.SLOT_COLUMNS, states),
-        },
+        connection, _everything(connection, news)
     )
 
 
+def write_everything_newer(
+    connection: sa.Connection, news: News
+) -> dict[ProfileKey, dict[str, SlotState]]:
+    """Do the same with sealed values; return those that are not newer than what is there now."""
+    taken = prepare(upserts.write_everything_newer, connection.dialect).fetch(
+        connection, _everything(connection, news)
+    )
+    there = {tuple(row) for row in taken}
+    left: dict[ProfileKey, dict[str, SlotState]] = {}
+    for key, changed in news.items():
+        for slot, state in changed.items():
+            if (key.namespace, key.user_id, slot) not in there:
+                left.setdefault(key, {})[slot] = state
+    return left
+
+
+def _everything(connection: sa.Connection, news: News) -> dict[str, list[Any]]:
+    profiles = [(key.namespace, key.user_id, NEVER) for key in sorted(news)]
+    states, _ = _written(news, sealing.of(connection))
+    return {
+        **_lists(upserts.PROFILE_COLUMNS, profiles, upserts.PROFILES_PREFIX),
+        **_lists(upserts.SLOT_COLUMNS, states),
+    }
+
+
 def write_history(connection: sa.Connection, key: ProfileKey, writes: Iterable[SlotWrite]) -> None:
-    """Put writes into a profile's history that are not there yet."""
+    """Put writes into a locked profile's history, in the place of others of their time."""
+    sealed = sealing.of(connection)
     past = [
-        (key.namespace, key.user_id, write.written_at, write.slot, values.encode(write.value),
-         *_origin(write.source))
+        (key.namespace, key.user_id, write.written_at, write.slot,
+         sealed.seal(key, write.slot, values.encode(write.value)), *_origin(write.source))
         for write in writes
     ]  # fmt: skip
-    _insert(connection, upserts.write_history, upserts.HISTORY_COLUMNS, past)
+    history = upserts.write_decided_history if sealed.seals else upserts.write_history
+    _insert(connection, history, upserts.HISTORY_COLUMNS, past)
 
 
 def _insert(
@@ -155,18 +207,23 @@ def _lists(
     return {prefix + column: list(items) for column, items in zip(columns, lists, strict=True)}
 
 
-def _written(news: News) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+def _written(
+    news: News, sealed: sealing.Sealing
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Return states as rows of the slots' table, and new values as rows of the history's."""
     states = []
     past = []
     for key, changed in sorted(news.items()):
         for slot, state in sorted(changed.items()):
-            content = (state.encoded, *_origin(state.source))
+            value = state.encoded
+            if value and not state.unreadable:
+                value = sealed.seal(key, slot, value)
+            content = (value, *_origin(state.source))
             states.append(
                 (key.namespace, key.user_id, slot, state.written_at, state.erased,
                  state.released_at, *content)
             )  # fmt: skip
-            if state.held:
+            if state.held and not state.unreadable:
                 past.append((key.namespace, key.user_id, state.written_at, slot, *content))
     return states, past
 

@@ -6,7 +6,6 @@ The environment wins over the file: each setting is also `PROFILE_STORE_<NAME>`.
 from __future__ import annotations
 
 import builtins
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,24 +15,14 @@ import pydantic
 import pydantic_settings
 import sqlalchemy as sa
 
-from profile_store import errors
-from profile_store.endpoints import SECTION, read_section
+from profile_store import errors, keys, urls
+from profile_store.endpoints import ENV_PREFIX, origin, read_section
 from profile_store.profile import MAX_NAMESPACE, ProfileKey
 
-ENV_PREFIX = "PROFILE_STORE_"
 SQL = "SQL"
 LISTED = "The settings are listed in docs/settings.md."
 
-_DRIVERS = {
-    "sqlite": "sqlite",
-    "postgresql": "postgresql+psycopg",
-    "postgres": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
-_EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 _CLASS_PATH = re.compile(r"(?:[^\W\d]\w*\.)+[^\W\d]\w*")
-_HOST_AND_PORT = re.compile(r"([^:/]+):(\d+)")
 
 
 def _kind(value: str) -> str:
@@ -42,6 +31,28 @@ def _kind(value: str) -> str:
     if not _CLASS_PATH.fullmatch(value):
         raise ValueError(f"write {SQL}, or the path of a class of yours: package.module.Class")
     return value
+
+
+def _joined(value: Any) -> Any:
+    """Return a list of keys as one text, as the environment gives them."""
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    return value
+
+
+def _keys(value: pydantic.SecretStr) -> pydantic.SecretStr:
+    keys.parse(value.get_secret_value())
+    return value
+
+
+def _one_key(value: pydantic.SecretStr) -> pydantic.SecretStr:
+    if len(keys.parse(value.get_secret_value())) > 1:
+        raise ValueError("there is one key for user ids; changing it loses every profile")
+    return value
+
+
+_Keys = Annotated[pydantic.SecretStr, pydantic.AfterValidator(_keys)]
+_Key = Annotated[pydantic.SecretStr, pydantic.AfterValidator(_one_key)]
 
 
 def _namespace(value: str) -> str:
@@ -74,7 +85,8 @@ class StoreSettings(pydantic_settings.BaseSettings):
         default=None,
         repr=False,
         description="The database's host, `host:port`, or a whole SQLAlchemy URL, which stands for "
-        "`dialect`, `port` and `db`, too.",
+        "`dialect`, `port` and `db`, too. PostgreSQL: several hosts with commas between, of which "
+        "the one that takes writes is used.",
     )
     port: int | None = pydantic.Field(
         default=None, ge=1, le=65535, description="The database's port."
@@ -133,6 +145,41 @@ class StoreSettings(pydantic_settings.BaseSettings):
         default=256, ge=1, le=100_000, description="How many slots one profile may hold."
     )
 
+    encryption_keys: Annotated[_Keys | None, pydantic.BeforeValidator(_joined)] = pydantic.Field(
+        default=None,
+        description="Seals values with AES-256-GCM: keys of 32 bytes in URL-safe base64, with "
+        "commas between or as a list. The first one writes, all of them read.",
+    )
+    refuse_unsealed: bool = pydantic.Field(
+        default=False,
+        description="Takes values that are not sealed for unreadable: set it once `coexist "
+        "rotate-keys` has sealed what was stored before there were keys.",
+    )
+    user_id_key: _Key | None = pydantic.Field(
+        default=None,
+        description="Stores user and conversation ids as a hash with this key (32 bytes in "
+        "URL-safe base64). Profiles are not found again with another key, or with none.",
+    )
+
+    @pydantic.field_validator("user_id_key")
+    @classmethod
+    def _is_a_key_of_its_own(
+        cls, value: pydantic.SecretStr | None, info: pydantic.ValidationInfo
+    ) -> pydantic.SecretStr | None:
+        sealing = info.data.get("encryption_keys")
+        if value and sealing:
+            (own,) = keys.parse(value.get_secret_value())
+            if own in keys.parse(sealing.get_secret_value()):
+                raise ValueError("it is one of encryption_keys, which are changed; make another")
+        return value
+
+    @pydantic.field_validator("refuse_unsealed")
+    @classmethod
+    def _refuses_for_a_reason(cls, value: bool, info: pydantic.ValidationInfo) -> bool:
+        if value and info.data.get("encryption_keys", "?") is None:
+            raise ValueError("nothing could be read without encryption_keys; set them")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -145,6 +192,10 @@ class StoreSettings(pydantic_settings.BaseSettings):
         """Let the environment win over what was read from the file."""
         return env_settings, init_settings
 
+    def secret_keys(self) -> tuple[bytes, ...]:
+        """Return the keys that seal values, the one that writes first; none if they stay plain."""
+        return keys.parse(self.encryption_keys.get_secret_value()) if self.encryption_keys else ()
+
     def sqlalchemy_url(self) -> sa.URL:
         """Return the database's URL with the driver that this package uses.
 
@@ -156,75 +207,15 @@ class StoreSettings(pydantic_settings.BaseSettings):
                 f"{origin('type')}: {self.type} looks after its database itself; "
                 f"tables are made for {SQL} only."
             )
-        password = self.password.get_secret_value() if self.password else None
-        if self.url and "://" in self.url:
-            url = _parsed(self.url).update_query_dict(self.query)
-            if url.drivername == "sqlite":
-                return url
-            return url.set(
-                username=url.username or self.username, password=url.password or password
-            )
-        driver = _driver(self.dialect, "dialect")
-        if driver == "sqlite":
-            if self.url:
-                raise errors.InvalidSettings(
-                    f"{origin('url')}: SQLite has no host; set {SECTION}.db to its file, "
-                    f"{SECTION}.dialect to another database, or give a whole URL."
-                )
-            return sa.URL.create(driver, database=self.db, query=self.query)
-        host, port = self.url or "localhost", self.port
-        if with_port := _HOST_AND_PORT.fullmatch(host):
-            host, port = with_port[1], int(with_port[2])
-        return sa.URL.create(
-            driver,
+        return urls.build(
+            dialect=self.dialect,
+            url=self.url,
+            port=self.port,
+            db=self.db,
             username=self.username,
-            password=password,
-            host=host,
-            port=port,
-            database=self.db,
+            password=self.password.get_secret_value() if self.password else None,
             query=self.query,
         )
-
-
-def _parsed(text: str) -> sa.URL:
-    try:
-        url = sa.make_url(text)
-    except (sa.exc.ArgumentError, ValueError):
-        # without its cause, which quotes the text and so the password
-        raise errors.InvalidSettings(
-            f"{origin('url')} is not a database URL; "
-            "write it as dialect://user:password@host:port/database."
-        ) from None
-    if "@" in (url.host or ""):
-        raise errors.InvalidSettings(
-            f"{origin('url')}: an @ in the password must be written %40; "
-            f"or leave the password to {SECTION}.password."
-        )
-    return url.set(drivername=_driver(url.drivername, "url"))
-
-
-def _driver(name: str, setting: str) -> str:
-    dialect = name.partition("+")[0]
-    if dialect not in _DRIVERS:
-        raise errors.InvalidSettings(
-            f"{origin(setting)}: the dialect is none of sqlite, postgresql, mysql, mariadb."
-        )
-    return _DRIVERS[dialect]
-
-
-def origin(setting: str) -> str:
-    """Return what a setting is called where it was set: a variable, or a key in the file."""
-    variable = f"{ENV_PREFIX}{setting.upper()}"
-    return variable if os.environ.get(variable) else f"{SECTION}.{setting}"
-
-
-def missing_driver(url: sa.URL) -> errors.InvalidSettings:
-    """Return the error for a database whose driver is not installed, with the remedy."""
-    extra = _EXTRAS.get(url.get_backend_name(), "")
-    return errors.InvalidSettings(
-        f"{SECTION}: the driver for {url.get_backend_name()} is not installed; "
-        f"run: pip install 'rasa-coexistence[{extra}]'"
-    )
 
 
 def explain(error: pydantic.ValidationError) -> errors.InvalidSettings:

@@ -14,6 +14,7 @@ from profile_store import (
     erasure,
     errors,
     export,
+    hashing,
     limits,
     linking,
     merge,
@@ -24,6 +25,7 @@ from profile_store import (
 )
 from profile_store.batching import Batcher, Call
 from profile_store.connection import DatabaseConnection, is_transient, on_the_disk
+from profile_store.metering import Observer
 from profile_store.profile import (
     Outcome,
     Profile,
@@ -66,6 +68,7 @@ class SQLProfileStore(ProfileStore):
     def __init__(self, config: settings.StoreSettings) -> None:
         self._config = config
         self._database = DatabaseConnection(config)
+        self._identities = hashing.make(config)
         self._batcher: Batcher[_Sync | _Task] = Batcher(
             self._serve,
             closed=self._database.drop,
@@ -73,6 +76,11 @@ class SQLProfileStore(ProfileStore):
             batch_size=config.batch_size,
             timeout=config.timeout,
         )
+        self._written = 0
+
+    def observe(self, observer: Observer | None) -> None:
+        """Let an observer hear of the store's work from now on, in place of any before it."""
+        self._batcher.observer = observer
 
     async def sync(
         self,
@@ -82,22 +90,28 @@ class SQLProfileStore(ProfileStore):
         *,
         clock: float | None = None,
     ) -> Outcome:
-        self._database.fail_fast()
         refused: dict[str, str] = {}
         news: News = {}
-        if writes or releases:
-            news = arrivals.states(
-                writes,
-                releases,
-                refused,
-                clock=clock,
-                now=self._database.now(),
-                max_value_bytes=self._config.max_value_bytes,
-            )
-        known = self._from_memory(key, news)
-        if known is not None:
-            return Outcome(known, refused)
-        outcome: Outcome = await self._batcher.submit(_Sync(key, news, refused))
+        try:
+            self._database.fail_fast()
+            if writes or releases:
+                news = arrivals.states(
+                    writes,
+                    releases,
+                    refused,
+                    clock=clock,
+                    now=self._database.now(),
+                    max_value_bytes=self._config.max_value_bytes,
+                    stored_source=self._identities.source,
+                )
+            key = self._identities.stored(key)
+            known = self._from_memory(key, news)
+            if known is not None:
+                return Outcome(known, refused)
+            outcome: Outcome = await self._batcher.submit(_Sync(key, news, refused))
+        except errors.ProfileStoreError as error:
+            self._tell(error)
+            raise
         return outcome
 
     async def forget(
@@ -112,17 +126,20 @@ class SQLProfileStore(ProfileStore):
         named = None if slots is None else frozenset(slots)
         for slot in named or ():
             arrivals.check_slot(slot)
+        stored = self._identities.stored(key)
 
         def forget(connection: sa.Connection) -> Receipt:
-            recent.of(connection).discard(key)
+            recent.of(connection).discard(stored)
             with on_the_disk(connection):
-                return erasure.forget(connection, key, named, at)
+                return erasure.forget(connection, stored, named, at)
 
-        return await self._task(forget)
+        receipt = await self._task(forget)
+        return msgspec.structs.replace(receipt, key=key)
 
     async def link(self, source: ProfileKey, target: ProfileKey) -> Profile:
         if source == target:
             return await self.fetch(target)
+        source, target = self._identities.stored(source), self._identities.stored(target)
 
         def link(connection: sa.Connection) -> Profile:
             recent.of(connection).discard(source)
@@ -137,10 +154,15 @@ class SQLProfileStore(ProfileStore):
     ) -> list[SlotWrite]:
         if slot is not None:
             arrivals.check_slot(slot)
-        return await self._task(lambda connection: rows.read_history(connection, key, slot, limit))
+        stored = self._identities.stored(key)
+        return await self._task(
+            lambda connection: rows.read_history(connection, stored, slot, limit)
+        )
 
     async def export(self, key: ProfileKey) -> dict[str, Any]:
-        return await self._task(lambda connection: export.export(connection, key))
+        stored = self._identities.stored(key)
+        exported = await self._task(lambda connection: export.export(connection, stored))
+        return {**exported, "user_id": key.user_id}
 
     async def health(self) -> None:
         await self._task(migrate.check)
@@ -150,9 +172,17 @@ class SQLProfileStore(ProfileStore):
         self._database.close()
 
     async def _task(self, run: Callable[[sa.Connection], Answer]) -> Answer:
-        self._database.fail_fast()
-        answer: Answer = await self._batcher.submit(_Task(run))
+        try:
+            self._database.fail_fast()
+            answer: Answer = await self._batcher.submit(_Task(run))
+        except errors.ProfileStoreError as error:
+            self._tell(error)
+            raise
         return answer
+
+    def _tell(self, error: errors.ProfileStoreError) -> None:
+        if self._batcher.observer is not None:
+            self._batcher.observer.failed(error)
 
     def _from_memory(self, key: ProfileKey, news: News) -> Profile | None:
         """Return a profile that is known and stays as it is, unless the worker is at work.
@@ -194,6 +224,7 @@ class SQLProfileStore(ProfileStore):
             fresh = not self._database.connected
             try:
                 serve(self._database.get(), calls)
+                self._database.check_in_place()
             except sa.exc.DBAPIError as error:
                 if is_transient(error) and attempt < ATTEMPTS:
                     continue
@@ -222,11 +253,14 @@ class SQLProfileStore(ProfileStore):
     def _serve_syncs(self, connection: sa.Connection, calls: Sequence[Call[Any]]) -> None:
         requests: list[_Sync] = [call.request for call in calls]
         keys = {request.key for request in requests}
+        self._written = 0
         profiles = committing.read_and_write(
             connection, keys, lambda read: self._merge(read, requests)
         )
         for call, request in zip(calls, requests, strict=True):
             call.answer = Outcome(profiles[request.key], request.refused)
+        if self._written and self._batcher.observer is not None:
+            self._batcher.observer.stored(self._written)
 
     def _merge(self, profiles: dict[ProfileKey, Profile], requests: Iterable[_Sync]) -> rows.News:
         """Merge the requests into the profiles, within the limit of slots; return what changed."""
@@ -241,6 +275,10 @@ class SQLProfileStore(ProfileStore):
             news = limits.within_limit(profile, news, self._config.max_slots, request.refused)
             if not news:
                 continue
+            self._written += sum(
+                state.held and state.written_at != profile.state(slot).written_at
+                for slot, state in news.items()
+            )
             profiles[request.key] = Profile({**profile.states, **news}, profile.erased_at)
             changed.setdefault(request.key, {}).update(news)
         return changed

@@ -79,11 +79,19 @@ class ProfileStore(abc.ABC):
     async def history(
         self, key: ProfileKey, slot: str | None = None, *, limit: int | None = 100
     ) -> list[SlotWrite]:
-        """Return the writes that changed a profile, newest first; never an erased one."""
+        """Return the writes that changed a profile, newest first; never an erased one.
+
+        Raises:
+            ValueUnreadable: when one of them cannot be read; the message names its slot.
+        """
 
     @abc.abstractmethod
     async def export(self, key: ProfileKey) -> dict[str, Any]:
-        """Return all that is kept about a user, as JSON objects: slots, history and tombstones."""
+        """Return all that is kept about a user, as JSON objects: slots, history and tombstones.
+
+        Raises:
+            ValueUnreadable: when a value cannot be read; the message names its slot.
+        """
 
     @abc.abstractmethod
     async def health(self) -> None:

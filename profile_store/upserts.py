@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +22,12 @@ SLOT_COLUMNS = tuple(_slot.keys())
 HISTORY_COLUMNS = tuple(_history.keys())
 
 _WRITE = ("system", "action", "conversation", "value", "erased", "written_at")
+_PLACE = ("namespace", "user_id", "slot")
 _HISTORY_VALUES = ("system", "action", "conversation", "value")
+
+
+Rule = Callable[[Any], Any]
+"""Whether a new row, given by its columns, takes the place of the one that is there."""
 
 
 def lock_profile(dialect: str, rows: int = 1) -> Any:
@@ -44,10 +50,22 @@ def _later_erasure(insert: Any) -> Any:
 
 def write_slot(dialect: str, rows: int = 1) -> Any:
     """Insert a slot's state, or put it in the place of an older one."""
+    return _write_slot(dialect, rows, _newer)
+
+
+def write_decided_slot(dialect: str, rows: int = 1) -> Any:
+    """Do the same for sealed values: of two at one time the new one stays.
+
+    For who writes it has the profile locked, and has decided between the values themselves.
+    """
+    return _write_slot(dialect, rows, _newer_or_decided)
+
+
+def _write_slot(dialect: str, rows: int, rule: Rule) -> Any:
     if dialect in {"mysql", "mariadb"}:
         insert = mysql.insert(schema.profile_slot)
         new: Any = insert.inserted
-        newer = _newer(new)
+        newer = rule(new)
         # MySQL assigns from left to right and reads what it has assigned: what `newer` compares
         # comes last, in the order in which it stops to matter.
         return insert.on_duplicate_key_update(
@@ -56,12 +74,12 @@ def write_slot(dialect: str, rows: int = 1) -> Any:
                 *((name, sa.func.if_(newer, new[name], _slot[name])) for name in _WRITE),
             ]
         )
-    return _newest_slot(_insert(dialect, schema.profile_slot, rows))
+    return _newest_slot(_insert(dialect, schema.profile_slot, rows), rule)
 
 
-def _newest_slot(insert: Any) -> Any:
+def _newest_slot(insert: Any, rule: Rule) -> Any:
     new = insert.excluded
-    newer = _newer(new)
+    newer = rule(new)
     later = new.released_at > _slot.released_at
     return insert.on_conflict_do_update(
         index_elements=[_slot.namespace, _slot.user_id, _slot.slot],
@@ -80,23 +98,52 @@ def _newer(new: Any) -> Any:
     )
 
 
+def _strictly_newer(new: Any) -> Any:
+    return (new.written_at > _slot.written_at) | (
+        (new.written_at == _slot.written_at) & (new.erased > _slot.erased)
+    )
+
+
+def _newer_or_decided(new: Any) -> Any:
+    return (new.written_at > _slot.written_at) | (
+        (new.written_at == _slot.written_at) & sa.not_(_slot.erased)
+    )
+
+
 def write_history(dialect: str, rows: int = 1) -> Any:
     """Insert a write into its slot's history; of two at one time the merge rule's winner stays."""
+    return _write_history(dialect, rows, _greater)
+
+
+def write_decided_history(dialect: str, rows: int = 1) -> Any:
+    """Do the same for sealed values, of which the new one stays, as in `write_decided_slot`."""
+    return _write_history(dialect, rows, _decided)
+
+
+def _greater(new: Any) -> Any:
+    return new.value > _history.value
+
+
+def _decided(_new: Any) -> Any:
+    return sa.true()
+
+
+def _write_history(dialect: str, rows: int, rule: Rule) -> Any:
     if dialect in {"mysql", "mariadb"}:
         insert = mysql.insert(schema.profile_slot_history)
         new: Any = insert.inserted
-        greater = new.value > _history.value
+        greater = rule(new)
         return insert.on_duplicate_key_update(
             [(name, sa.func.if_(greater, new[name], _history[name])) for name in _HISTORY_VALUES]
         )
-    return _greatest_value(_insert(dialect, schema.profile_slot_history, rows))
+    return _greatest_value(_insert(dialect, schema.profile_slot_history, rows), rule)
 
 
-def _greatest_value(insert: Any) -> Any:
+def _greatest_value(insert: Any, rule: Rule) -> Any:
     return insert.on_conflict_do_update(
         index_elements=[_history.namespace, _history.user_id, _history.slot, _history.written_at],
         set_={name: insert.excluded[name] for name in _HISTORY_VALUES},
-        where=insert.excluded.value > _history.value,
+        where=rule(insert.excluded),
     )
 
 
@@ -144,6 +191,27 @@ def write_everything(_dialect: str, _rows: int = 1) -> Any:
     The lock comes before the slots are looked at, so an erasure of the whole profile that was
     committed meanwhile is seen here: what it covers arrives as a tombstone.
     """
+    _, _, past = _everything(_newer, _greater)
+    return past
+
+
+def write_everything_newer(_dialect: str, _rows: int = 1) -> Any:
+    """Do the same for sealed values, and select the slots that have the given ones now.
+
+    Of two values at one time the older stays: they cannot be compared here, and who writes has
+    yet to decide (`write_decided_slot`).
+    """
+    given, written, past = _everything(_strictly_newer, _decided)
+    there = [written.c[name] == given.c[name] for name in (*_PLACE, "written_at", "value")]
+    return (
+        sa.select(*(written.c[name] for name in _PLACE))
+        .join_from(written, given, sa.and_(*there))
+        .add_cte(past.cte("past"))
+    )
+
+
+def _everything(newer: Rule, past_rule: Rule) -> tuple[sa.CTE, sa.CTE, Any]:
+    """Return what is given, what of it is written, and the insert into the history."""
     locked = (
         _later_erasure(
             _insert_select(schema.profile, sa.select(*_unnested(schema.profile, PROFILES_PREFIX)))
@@ -172,11 +240,12 @@ def write_everything(_dialect: str, _rows: int = 1) -> Any:
         (given.c.namespace == locked.c.namespace) & (given.c.user_id == locked.c.user_id),
     )
     written = (
-        _newest_slot(_insert_select(schema.profile_slot, arriving))
+        _newest_slot(_insert_select(schema.profile_slot, arriving), newer)
         .returning(*schema.profile_slot.c)
         .cte("written")
     )
     past = sa.select(*(written.c[name] for name in HISTORY_COLUMNS)).where(
         written.c.value != _EMPTY
     )
-    return _greatest_value(_insert_select(schema.profile_slot_history, past))
+    history = _greatest_value(_insert_select(schema.profile_slot_history, past), past_rule)
+    return given, written, history

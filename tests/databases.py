@@ -246,6 +246,30 @@ class PostgresServer(DatabaseServer):
         return f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'"
 
 
+class PostgresStandby(PostgresServer):
+    """A physical standby of a running PostgreSQL, which may be promoted in its place."""
+
+    def __init__(self, primary: PostgresServer, settings: Mapping[str, str] | None = None) -> None:
+        self._primary = primary
+        super().__init__(settings)
+
+    def _initialise(self) -> None:
+        self._binaries = self._reachable(_postgres_binaries())
+        # -R writes down whom to follow
+        self._run(
+            str(self._binaries / "pg_basebackup"), "-D", "data", "-R", "-X", "stream",
+            "--checkpoint=fast", "--no-sync", "-h", "127.0.0.1", "-p", str(self._primary.port),
+            "-U", self.user,
+        )  # fmt: skip
+
+    def promote(self) -> None:
+        """Become the primary; return when writes are taken."""
+        with self.admin() as admin:
+            promoted = admin.exec_driver_sql("SELECT pg_promote(true, 60)").scalar_one()
+        if not promoted:
+            raise RuntimeError("the standby was not promoted within 60 seconds")
+
+
 def _program(*names: str) -> str | None:
     folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     return next((found for name in names if (found := shutil.which(name, path=folders))), None)

@@ -89,7 +89,8 @@ def run(environment: Environment) -> int:
         subprocess.run([environment.python, "-m", "venv", home], check=True)
         subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-             "-e", f"{ROOT}[postgres,mysql,jwt]", *environment.pins, *DEVELOPMENT],
+             "-e", f"{ROOT}[postgres,mysql,encryption,jwt,metrics]", *environment.pins,
+             *DEVELOPMENT],
             check=True,
         )  # fmt: skip
         stamp.write_text(wanted)

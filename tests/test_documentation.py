@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import base64
+import hashlib
 import importlib
 import inspect
 import json
@@ -25,6 +27,8 @@ import coexistence
 import coexistence.testing
 import profile_store
 from coexistence import profile_actions, pytest_plugin
+from coexistence import settings as coexistence_settings
+from coexistence.authentication import configuration
 from coexistence.cli import app
 from coexistence.settings import Settings
 from profile_store import endpoints, settings
@@ -175,7 +179,7 @@ def test_the_commands_that_pages_name_exist() -> None:
     known = set(commands("coexist", typer.main.get_command(app)))
     groups = {path.rpartition(" ")[0] for path in known}
     for page, text in TEXT.items():
-        for named in re.findall(r"(?:bin/|`|^)(coexist(?: [a-z]+)*)", text, re.MULTILINE):
+        for named in re.findall(r"(?:bin/|`|^)(coexist(?: [a-z-]+)*)", text, re.MULTILINE):
             words = named.split()
             while len(words) > 1 and " ".join(words) not in known:
                 assert " ".join(words[:-1]) not in groups, f"{page}: {named}"
@@ -190,7 +194,7 @@ def test_the_make_targets_that_pages_name_exist() -> None:
 
 
 def test_the_variables_that_pages_name_are_settings() -> None:
-    known = {f"{settings.ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = {f"{endpoints.ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
     known.add(endpoints.ENDPOINTS_VARIABLE)
     named = set(re.findall(r"PROFILE_STORE_[A-Z_]+\b", ALL_TEXT))
     assert named
@@ -266,15 +270,36 @@ def test_settings_that_pages_show_are_possible(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in list(os.environ):
-        if variable.startswith(settings.ENV_PREFIX):
+        if variable.startswith(endpoints.ENV_PREFIX):
             monkeypatch.delenv(variable)
     for variable in re.findall(r"\$\{(\w+)\}", block.text):
-        monkeypatch.setenv(variable, "p@ss/w:rd")
+        key = hashlib.sha256(variable.encode()).digest()
+        secret = base64.urlsafe_b64encode(key).decode() if "KEY" in variable else "p@ss/w:rd"
+        monkeypatch.setenv(variable, secret)
     file = tmp_path / "endpoints.yml"
     file.write_text(block.text, encoding="utf-8")
     section = endpoints.read_section(file)
     assert section
     settings.make(Settings, section)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [param for param in blocks("yaml") if param.values[0].text.startswith("action_endpoint:\n")],
+)
+def test_secrets_that_pages_show_are_asked_for(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in list(os.environ):
+        if variable.startswith(endpoints.ENV_PREFIX):
+            monkeypatch.delenv(variable)
+    for variable in re.findall(r"\$\{(\w+)\}", block.text):
+        monkeypatch.setenv(variable, "s3same")
+    file = tmp_path / "endpoints.yml"
+    file.write_text(block.text, encoding="utf-8")
+    monkeypatch.setenv(endpoints.ENDPOINTS_VARIABLE, str(file))
+    assert len(configuration.sent_by_rasa()) == 1
+    assert len(configuration.load(coexistence_settings.load())) >= 1
 
 
 def test_the_script_that_uses_the_store_works(tmp_path: Path) -> None:
@@ -286,7 +311,7 @@ def test_the_script_that_uses_the_store_works(tmp_path: Path) -> None:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(settings.ENV_PREFIX)
+        if not name.startswith(endpoints.ENV_PREFIX)
     }
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],

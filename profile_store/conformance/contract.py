@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from profile_store import ProfileKey, ProfileStore
-from profile_store.settings import ENV_PREFIX
+from profile_store.endpoints import ENV_PREFIX
 
 OpenStore = Callable[..., ProfileStore]
 Keep = Callable[[ProfileStore], ProfileStore]

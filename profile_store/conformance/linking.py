@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from profile_store import ProfileKey, ProfileStore, Release, SlotWrite, Source
 from profile_store.conformance.contract import Contract, OpenStore
 from profile_store.conformance.event_loop import in_own_event_loop
@@ -121,6 +123,26 @@ class Linking(Contract):
     ) -> None:
         await store.store(ann, [SlotWrite("name", "Ann", 10.0)])
         assert dict(await store.link(phone, ann)) == {"name": "Ann"}
+
+    async def test_what_was_linked_away_comes_back_after_an_erasure_of_that_very_moment(
+        self, store: ProfileStore, ann: ProfileKey, phone: ProfileKey
+    ) -> None:
+        await store.store(phone, [SlotWrite("name", "Ann", 10.0)])
+        await store.link(phone, ann)
+        await store.forget(phone, {"name"}, at=10.0)  # there is nothing to erase any more
+        assert dict(await store.link(ann, phone)) == {"name": "Ann"}
+
+    @pytest.mark.parametrize(("theirs", "ours"), [("a", "b"), ("b", "a")])
+    async def test_of_two_linked_histories_the_same_write_of_one_time_stays(
+        self, store: ProfileStore, ann: ProfileKey, phone: ProfileKey, theirs: str, ours: str
+    ) -> None:
+        for at, value in [(9.0, "first"), (10.0, ours), (13.0, "last")]:
+            await store.store(ann, [SlotWrite("name", value, at)])
+        for at, value in [(10.0, theirs), (12.0, "between")]:
+            await store.store(phone, [SlotWrite("name", value, at)])
+        await store.link(phone, ann)
+        history = [write.value for write in await store.history(ann, "name")]
+        assert history == ["last", "between", "b", "first"]
 
     async def test_links_at_once_lose_nothing(
         self, two_writers: tuple[ProfileStore, ProfileStore], ann: ProfileKey, phone: ProfileKey

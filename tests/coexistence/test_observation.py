@@ -156,6 +156,11 @@ def test_an_undone_action_was_not_meant() -> None:
     assert values(observation) == {"name": "Ann"}
 
 
+def test_an_action_whose_name_is_no_text_is_not_named() -> None:
+    (write,) = seen({**action("x"), "name": []}, slot("name", "Ann")).writes
+    assert write.source.action is None
+
+
 def test_a_write_names_its_system_action_and_conversation() -> None:
     observation = seen(
         routed(False), user(), slot("name", "Ann"), action("action_x"), slot("tier", "gold"),

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from profile_store import ProfileKey, ProfileStore
-from profile_store.settings import ENV_PREFIX
+from profile_store.endpoints import ENV_PREFIX
 from tests.conftest import OpenStore
 
 

@@ -422,3 +422,51 @@ def test_settings_do_not_show_passwords() -> None:
         query={"sslpassword": "s3cret"},
     )
     assert "s3cret" not in repr(made) + str(made)
+
+
+# Several hosts
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "url: postgresql://rasa:s3cret@one:6543,two/profiles",
+        "url: postgresql://rasa:s3cret@one:6543,two:5432/profiles?target_session_attrs=read-write",
+        "dialect: postgresql\nurl: one:6543,two\ndb: profiles\nusername: rasa\npassword: s3cret",
+        "dialect: postgresql\nurl: one:6543, two\nport: 5432\ndb: profiles\nusername: rasa\n"
+        "password: s3cret",
+    ],
+)
+def test_postgresql_takes_several_hosts_and_uses_the_one_that_takes_writes(section: str) -> None:
+    url = load(section).sqlalchemy_url()
+    assert (url.username, url.password, url.database) == ("rasa", "s3cret", "profiles")
+    _, arguments = url.get_dialect()().create_connect_args(url)
+    assert (arguments["host"], arguments["port"]) == ("one,two", "6543,5432")
+    assert arguments["target_session_attrs"] == "read-write"
+
+
+def test_what_the_hosts_must_take_can_be_set() -> None:
+    url = load("url: postgresql://one,two/db\nquery: {target_session_attrs: any}").sqlalchemy_url()
+    assert url.query["target_session_attrs"] == "any"
+
+
+def test_several_hosts_are_told_in_errors() -> None:
+    url = load("url: postgresql://rasa:s3cret@one:6543,two/profiles").sqlalchemy_url()
+    assert engine.address(url) == "postgresql+psycopg://rasa:***@one:6543,two:5432/profiles"
+    assert engine.address(sa.make_url("sqlite:////data/my.db")) == "sqlite:////data/my.db"
+
+
+@pytest.mark.parametrize("dialect", ["mysql", "mariadb"])
+def test_other_databases_have_one_host(dialect: str) -> None:
+    assert refusal(f"url: {dialect}://one,two/db") == (
+        "profile_store.url: only PostgreSQL takes several hosts; name one, such as a proxy that "
+        "knows which takes writes."
+    )
+
+
+def test_a_silent_host_is_noticed_and_the_patience_can_be_set() -> None:
+    asked = load("url: postgresql://db/profiles\ntimeout: 5")
+    arguments = engine._connect_args(asked.sqlalchemy_url(), asked)
+    assert (arguments["keepalives_idle"], arguments["keepalives_interval"]) == (5, 1)
+    patient = load("url: postgresql://db/profiles\nquery: {keepalives_idle: 30}")
+    assert "keepalives_idle" not in engine._connect_args(patient.sqlalchemy_url(), patient)

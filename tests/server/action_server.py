@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -32,28 +33,34 @@ def free_port() -> int:
 
 
 class ActionServer:
-    """`python -m rasa_sdk --actions actions` in a folder of its own, until the block ends."""
+    """`python -m rasa_sdk --actions actions` in a folder of its own, until the block ends.
+
+    A variable that is None is not set.
+    """
 
     def __init__(
         self,
         folder: Path,
         *,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] | None = None,
         path: Path = ROOT,
         arguments: tuple[str, ...] = (),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self._verify = tls or True
         self._log = folder / f"server-{self.port}.log"
         self._arguments = arguments
-        self._env = {
+        variables = {
             **os.environ,
             "SANIC_HOST": "127.0.0.1",
             "PYTHONPATH": str(path),
             "DEMO_BANK_DB": str(folder / "demo_bank.db"),
             **(env or {}),
         }
+        self._env = {name: value for name, value in variables.items() if value is not None}
 
     @property
     def log(self) -> str:
@@ -84,12 +91,13 @@ class ActionServer:
             if self._process.poll() is not None:
                 raise AssertionError(f"the server ended at its start:\n{self.log}")
             try:
-                httpx.get(f"{self.url}/health", timeout=1)
+                httpx.get(f"{self.url}/health", timeout=1, verify=self._verify)
             except httpx.TransportError:
                 time.sleep(0.05)
             else:
                 self._answered = time.monotonic()
                 return self
+        self.kill()
         raise AssertionError(f"the server did not answer:\n{self.log}")
 
     def __exit__(
@@ -116,11 +124,15 @@ class ActionServer:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
 
-    def post(self, body: Any, **options: Any) -> httpx.Response:
+    def post(
+        self, body: Any, *, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> httpx.Response:
         # in ASCII, as Rasa sends it
+        content = json.dumps(body)
         return httpx.post(
-            f"{self.url}/webhook", content=json.dumps(body), headers=_JSON, timeout=30, **options
-        )
+            f"{self.url}/webhook", content=content, headers={**_JSON, **(headers or {})},
+            timeout=30, verify=self._verify, **options,
+        )  # fmt: skip
 
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", timeout=30)
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", timeout=30, verify=self._verify, **options)

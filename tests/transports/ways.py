@@ -32,7 +32,8 @@ class Answer:
     """What came of a call: events and messages, or how it was refused and what was said of it."""
 
     outcome: str
-    """`done`, `rejected`, `no such action`, `no domain`, `failed`, `malformed` or `cancelled`."""
+    """`done`, `rejected`, `refused`, `no such action`, `no domain`, `failed`, `malformed` or
+    `cancelled`."""
     events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     responses: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     said: str = ""
@@ -49,6 +50,7 @@ class HTTP:
     """`python -m rasa_sdk --actions actions`."""
 
     def __init__(self, folder: Path, env: Mapping[str, str], arguments: tuple[str, ...] = ()):
+        self.headers: dict[str, str] = {}
         self._server = ActionServer(folder, env=env, path=ASSISTANT, arguments=arguments)
 
     def __enter__(self) -> HTTP:
@@ -67,6 +69,7 @@ class HTTP:
             response = httpx.post(
                 f"{self._server.url}/webhook",
                 json=body,
+                headers=self.headers,
                 timeout=httpx.Timeout(cancel_after or 60, connect=30),
             )
         except httpx.ReadTimeout:
@@ -74,7 +77,9 @@ class HTTP:
         told = response.json()
         if response.status_code == 200:
             return Answer("done", told["events"], told["responses"])
-        outcome = {400: "rejected", 404: "no such action", 449: "no domain", 500: "failed"}
+        outcome = {
+            400: "rejected", 401: "refused", 404: "no such action", 449: "no domain", 500: "failed"
+        }  # fmt: skip
         return Answer(outcome.get(response.status_code, "malformed"), said=response.text)
 
 
@@ -82,24 +87,24 @@ class GRPC:
     """`python -m rasa_sdk --actions actions --grpc`."""
 
     def __init__(self, folder: Path, env: Mapping[str, str], arguments: tuple[str, ...] = ()):
+        self.headers: dict[str, str] = {}  # sent as metadata, as Rasa sends them
         self.port = free_port()
         self._log = folder / f"grpc-{self.port}.log"
         self._folder = folder
         self._arguments = arguments
         self._env = {
-            **os.environ, "PYTHONPATH": f"{ASSISTANT}{os.pathsep}{ROOT}", **env
+            **os.environ, "PYTHONPATH": f"{ASSISTANT}{os.pathsep}{ROOT}", "SANIC_HOST": "127.0.0.1",
+            **env,
         }  # fmt: skip
 
     def __enter__(self) -> GRPC:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.transports.grpc_server", "--actions", "actions",
+                [sys.executable, "-m", "rasa_sdk", "--actions", "actions",
                  "--grpc", "-p", str(self.port), *self._arguments],
                 cwd=self._folder, env=self._env, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        self.channel = grpc.insecure_channel(
-            f"127.0.0.1:{self.port}", [("grpc.max_send_message_length", -1)]
-        )
+        self.channel = self._connect(f"127.0.0.1:{self.port}")
         self.stub = ActionServiceStub(self.channel)
         ready = grpc.channel_ready_future(self.channel)
         deadline = time.monotonic() + START_SECONDS
@@ -125,9 +130,16 @@ class GRPC:
 
     def call(self, body: dict[str, Any], cancel_after: float | None = None) -> Answer:
         try:
-            return _done(self.stub.Webhook(_message(body), timeout=cancel_after or 60))
+            answer = self.stub.Webhook(_message(body), **self._options(cancel_after))
+            return _done(answer)
         except grpc.RpcError as error:
             return _refused(error)
+
+    def _connect(self, address: str) -> grpc.Channel:
+        return grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)])
+
+    def _options(self, cancel_after: float | None) -> dict[str, Any]:
+        return {"timeout": cancel_after or 60, "metadata": tuple(self.headers.items())}
 
 
 class Streaming(GRPC):
@@ -136,7 +148,7 @@ class Streaming(GRPC):
     def call(self, body: dict[str, Any], cancel_after: float | None = None) -> Answer:
         chunks: list[str] = []
         try:
-            for event in self.stub.WebhookStream(_message(body), timeout=cancel_after or 60):
+            for event in self.stub.WebhookStream(_message(body), **self._options(cancel_after)):
                 kind = event.WhichOneof("event")
                 if kind == "chunk":
                     chunks.append(event.chunk.text)
@@ -236,5 +248,6 @@ def _refused(error: Any) -> Answer:
     outcome = {
         grpc.StatusCode.DEADLINE_EXCEEDED: "cancelled",
         grpc.StatusCode.INVALID_ARGUMENT: "malformed",
+        grpc.StatusCode.UNAUTHENTICATED: "refused",
     }
     return Answer(outcome.get(status, "failed"), said=said)

@@ -13,7 +13,10 @@ from tests.profile_store.broken_stores.defect import caught_by, changed
 from tests.profile_store.shared_memory import SharedMemoryStore
 
 
-@caught_by("test_linking_both_ways_moves_the_profile_there_and_back")
+@caught_by(
+    "test_linking_both_ways_moves_the_profile_there_and_back",
+    "test_what_was_linked_away_comes_back_after_an_erasure_of_that_very_moment",
+)
 class LinksOneWayOnly(SharedMemoryStore):
     """Takes the tombstone that a link leaves for one that a user asked for."""
 
@@ -97,6 +100,18 @@ class LinkingBringsTheWholeHistory(SharedMemoryStore):
         past = self._past(source)
         linked = await super().link(source, target)
         self._remember(target, past)
+        return linked
+
+
+@caught_by("test_of_two_linked_histories_the_same_write_of_one_time_stays")
+class LinkingPutsItsHistoryFirst(SharedMemoryStore):
+    """Lets what is linked take the place of a write of the same time, whatever it says."""
+
+    async def link(self, source: Any, target: Any) -> Profile:
+        past = {(write.slot, write.written_at): write for write in self._past(source)}
+        linked = await super().link(source, target)
+        known = self._histories.setdefault(target, {})
+        known.update({place: write for place, write in past.items() if place in known})
         return linked
 
 

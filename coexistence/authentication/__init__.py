@@ -1,0 +1,1 @@
+"""Who may call the action server: who sends what Rasa is configured to send."""
