@@ -29,3 +29,11 @@ class ActionRaised(CoexistenceError):
 
 class TokenRefused(CoexistenceError):
     """A signed token in the message metadata names nobody; the message says why, without it."""
+
+
+class BadRequest(CoexistenceError):
+    """A body is not an action call; the message says why and repeats nothing of it."""
+
+    def __init__(self, message: str, status: int = 422) -> None:
+        super().__init__(message)
+        self.status = status

@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 from rasa_sdk import Tracker
 
+from coexistence.nesting import check_depth
+
 
 class Event(msgspec.Struct, frozen=True, gc=False, rename={"kind": "event"}):
     """One event, as far as we read it; `timestamp` is in seconds, on Rasa's clock."""
@@ -29,7 +31,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, rename={"kind": "event"}):
     @property
     def tags(self) -> Mapping[str, Any]:
         """Its metadata, empty where there is none."""
-        return self.metadata if isinstance(self.metadata, Mapping) else {}
+        metadata = self.metadata
+        return metadata if isinstance(metadata, dict) else {}
 
 
 class UndecodedEvents(abc.ABC):
@@ -45,29 +48,30 @@ class UndecodedEvents(abc.ABC):
 
 
 class JSONEvents(UndecodedEvents):
-    """Events as JSON: how they come over HTTP."""
+    """Events in the JSON of a whole call: how they come over HTTP."""
 
-    __slots__ = ("_encoded",)
+    __slots__ = ("_call",)
 
-    def __init__(self, encoded: bytes | memoryview) -> None:
-        """Scan events.
-
-        Raises:
-            msgspec.DecodeError: when they are not JSON, not a list of objects that each name
-                their event, or when msgspec has no number for one of theirs.
-        """
-        self._encoded = encoded
-        self.scanned = _scanner.decode(encoded)
+    def __init__(self, call: bytes, scanned: list[Event]) -> None:
+        self._call = call
+        self.scanned = scanned
 
     def decode(self) -> list[dict[str, Any]]:
+        """Return the events as the SDK has them.
+
+        Raises:
+            BadRequest: when one of them nests too deep.
+        """
+        encoded = _split(_split(self._call)["tracker"])["events"]
+        check_depth(encoded)
         try:
-            decoded: list[dict[str, Any]] = _decoder.decode(self._encoded)
+            decoded: list[dict[str, Any]] = _decoder.decode(encoded)
         except msgspec.DecodeError:
-            decoded = json.loads(bytes(self._encoded))  # Python's has 1e999, msgspec's has not
+            decoded = json.loads(bytes(encoded))  # Python's has 1e999, msgspec's has not
         return decoded
 
 
-_scanner = msgspec.json.Decoder(list[Event])
+_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decoder = msgspec.json.Decoder()
 _ATTRIBUTE = "events"
 

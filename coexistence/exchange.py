@@ -139,10 +139,10 @@ class Exchange:
         """How fetching went, in the words of `profile_status`."""
         if self.profile is None:
             return UNAVAILABLE
-        held = [state.unreadable for state in self.profile.states.values() if state.held]
+        held = len(self.profile)
         if not held:
             return EMPTY
-        return UNAVAILABLE if all(held) else LOADED
+        return UNAVAILABLE if len(self.profile.unreadable) == held else LOADED
 
     async def sync(self) -> None:
         """Store what was observed, and fetch what is newer, in one submission."""
@@ -334,9 +334,15 @@ class Exchange:
             if spec.mappings and spec.filled_by(message, self.busy)
         }
 
-    def status_event(self, status: str, slots: Mapping[str, Any] | None = None) -> list[EventType]:
-        """Return the event that tells flows how it went, where the domain has a slot for it."""
-        before = (self.tracker.slots if slots is None else slots).get(STATUS_SLOT)
-        if STATUS_SLOT not in self.slots or before == status:
+    def status_event(
+        self, status: str | None = None, slots: Mapping[str, Any] | None = None
+    ) -> list[EventType]:
+        """Return the event that tells flows how it went, where the domain has a slot for it.
+
+        How fetching went, unless another `status` is given.
+        """
+        if STATUS_SLOT not in self.slots:
             return []
-        return [SlotSet(STATUS_SLOT, status)]
+        status = status or self.status
+        before = (self.tracker.slots if slots is None else slots).get(STATUS_SLOT)
+        return [] if before == status else [SlotSet(STATUS_SLOT, status)]

@@ -31,7 +31,7 @@ def hydrate(
     slots whose stored values cannot be read.
     """
     events = []
-    get_slot, get_state = slots.get, profile.state
+    get_slot, get_state, decode = slots.get, profile.state, values.decode
     for name, spec in shared.items():
         if name in leave:
             continue
@@ -46,7 +46,7 @@ def hydrate(
                 events.append(hydrated_slot(name, None))
         elif state.encoded and (explicit or state.live):
             try:
-                value = spec.own(state.value)
+                value = spec.own(decode(state.encoded))
             except ValueError:
                 refuse(name, "what is stored of it cannot be read")
                 continue

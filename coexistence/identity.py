@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rasa_sdk import Tracker
@@ -168,7 +168,7 @@ def _mentions(tracker: Tracker, events: Sequence[Event], key: str) -> Iterator[t
 
 def _value(metadata: Any, key: str) -> Any:
     """Return what some metadata has under a key; None for nothing, and for an empty text."""
-    value = metadata.get(key) if isinstance(metadata, Mapping) else None
+    value = metadata.get(key) if isinstance(metadata, dict) else None
     return None if value == "" else value
 
 

@@ -32,9 +32,6 @@ TICK = 1e-6
 
 _TELLING = frozenset(
     {
-        "slot",
-        "action",
-        "user",
         "session_started",
         "routing_session_ended",
         "restart",
@@ -43,7 +40,7 @@ _TELLING = frozenset(
         "undo",
     }
 )
-"""The events that tell something about slots; of the others there are many."""
+"""The other events that tell something about slots; of those that do not there are many."""
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -73,20 +70,35 @@ def observe(
     routing event before it is put down to `system_now`.
     """
     scan = _Scan(events, shared)
-    take = scan.take
     for index, event in enumerate(events):
-        if event.kind in _TELLING:
-            take(index, event)
+        kind = event.kind
+        if kind == "slot":
+            slot = event.name
+            if type(slot) is str and (slot in shared or slot == ROUTING_SLOT):
+                scan.slot(index, event, slot)
+        elif kind == "action":
+            scan.action(event.name)
+        elif kind == "user":
+            # what is set before the next action was said by the user
+            scan.action(None)
+            scan.carrying_over = False
+        elif kind in _TELLING:
+            scan.take(index, event)
     if scan.undone:
         return observe(
             _without_undone(events), shared, conversation=conversation, system_now=system_now
         )
     fallback = None if scan.routed else _name(system_now)
+    # Most writes of a session have one source: it is checked and stored once.
+    sources: dict[tuple[str | None, str | None], Source] = {}
+    writes = []
+    for slot, (value, at, system, action) in scan.writes.items():
+        source = sources.get((system, action))
+        if source is None:
+            source = sources[system, action] = Source(system or fallback, action, conversation)
+        writes.append(SlotWrite(slot, value, at, source))
     return Observation(
-        writes=[
-            SlotWrite(slot, value, at, Source(system or fallback, action, conversation))
-            for slot, (value, at, system, action) in scan.writes.items()
-        ],
+        writes=writes,
         releases=[Release(slot, at) for slot, at in scan.releases.items()],
         newest=scan.newest,
         refused=frozenset(scan.refused),
@@ -120,24 +132,21 @@ class _Scan:
         self.undone = False
         self._times: dict[str, float] = {}
         self._holding: set[str] = set()
-        self._carrying_over = False
+        self.carrying_over = False
         self._system: str | None = None
         self._action: str | None = None
 
+    def action(self, name: Any) -> None:
+        """Take an action's name: what is set after it, the action has set."""
+        self._action = name if isinstance(name, str) else None
+        if name == "action_listen":
+            self.carrying_over = False
+
     def take(self, index: int, event: Event) -> None:
+        """Take any other event."""
         kind = event.kind
-        if kind == "slot":
-            self._slot(index, event)
-        elif kind == "action":
-            self._action = event.name if isinstance(event.name, str) else None
-            if self._action == "action_listen":
-                self._carrying_over = False
-        elif kind == "user":
-            # what is set before the next action was said by the user
-            self._action = None
-            self._carrying_over = False
-        elif kind == "session_started":
-            self._carrying_over = True
+        if kind == "session_started":
+            self.carrying_over = True
             self._holding.clear()
             self._system = None
         elif kind == "routing_session_ended":
@@ -154,24 +163,27 @@ class _Scan:
         elif kind in {"rewind", "undo"}:
             self.undone = True
 
-    def _slot(self, index: int, event: Event) -> None:
-        slot = event.name
+    def slot(self, index: int, event: Event, slot: str) -> None:
+        """Take the event of a shared slot, or of the routing slot."""
         if slot == ROUTING_SLOT:
             self.routed = True
             self._system = _name(System.of_slot(event.value))
             return
-        spec = self._shared.get(slot) if isinstance(slot, str) else None
-        if spec is None or slot is None or event.anonymized_at:
+        if event.anonymized_at:
             return
-        value, metadata = event.value, event.tags
-        if self._carrying_over or tags.is_hydration(metadata):
+        spec = self._shared[slot]
+        value = event.value
+        metadata = event.tags
+        marked = tags.KEY in metadata
+        if self.carrying_over or (marked and tags.is_hydration(metadata)):
             (self._holding.discard if value is None else self._holding.add)(slot)
-            if value is None and not self._carrying_over:
+            if value is None and not self.carrying_over:
                 # It was erased: what this session wrote before must not come back, whatever clocks.
                 self.writes.pop(slot, None)
             return
         if value is None or metadata.get("reset") is True:
-            self.releases[slot] = self._time_of(index, event, slot, tags.written_at(metadata))
+            stored_at = tags.written_at(metadata) if marked else None
+            self.releases[slot] = self._time_of(index, event, slot, stored_at)
             self._holding.discard(slot)
             self.refused.discard(slot)
             return
@@ -182,7 +194,8 @@ class _Scan:
             self.refused.add(slot)
             return
         self.refused.discard(slot)
-        at = self._time_of(index, event, slot, tags.written_at(metadata))
+        stored_at = tags.written_at(metadata) if marked else None
+        at = self._time_of(index, event, slot, stored_at)
         self.writes[slot] = (value, at, self._system, self._action)
 
     def _time_of(

@@ -37,7 +37,8 @@ from coexistence import (
 )
 from coexistence.authentication import address, configuration
 from coexistence.authentication.http import Guard
-from coexistence.webhook import BadRequest, read_call
+from coexistence.errors import BadRequest
+from coexistence.webhook import read_call
 from profile_store import (
     InvalidSettings,
     ProfileStoreError,
@@ -168,6 +169,8 @@ class _SafeErrors(ErrorHandler):
     """Errors that neither log nor repeat the request, which the SDK's own handler does."""
 
     def response(self, request: Request, exception: Exception) -> HTTPResponse:
+        if isinstance(exception, BadRequest):  # found when an action read the tracker's events
+            return error_bodies.make(str(exception), exception.status)
         if isinstance(exception, SanicException) and exception.status_code < 500:
             return error_bodies.make(
                 error_bodies.FOR_STATUS.get(exception.status_code, "Bad request."),

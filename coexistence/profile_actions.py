@@ -42,7 +42,7 @@ class ActionFetchProfile(Action):  # type: ignore[misc]
         async def fetch() -> list[EventType]:
             exchange = Exchange(tracker, domain, self.name())
             await exchange.sync()
-            return [*exchange.hydration(explicit=True), *exchange.status_event(exchange.status)]
+            return [*exchange.hydration(explicit=True), *exchange.status_event()]
 
         return await _unbroken(self.name(), tracker, fetch, [])
 
@@ -78,7 +78,7 @@ class ActionSyncProfile(Action):  # type: ignore[misc]
             await exchange.sync()
             return [
                 *exchange.hydration(leave=exchange.filled_by_this_message()),
-                *exchange.status_event(exchange.status),
+                *exchange.status_event(),
             ]
 
         return await _unbroken(self.name(), tracker, sync, [])
@@ -103,7 +103,7 @@ class ActionResetRouting(Action):  # type: ignore[misc]
             after = routing.slots_after_reset(exchange.slots, tracker.slots)
             hydration = [
                 *exchange.hydration(busy=False, slots=after),
-                *exchange.status_event(exchange.status, after),
+                *exchange.status_event(slots=after),
             ]
             in_loop = bool((tracker.active_loop or {}).get("name"))
             return routing.reset_events(exchange.slots, tracker.slots, hydration, in_loop)
@@ -146,7 +146,7 @@ class ActionSessionStart(Action):  # type: ignore[misc]
                     if name not in put_back
                 ),
                 *hydration,
-                *exchange.status_event(exchange.status, slots),
+                *exchange.status_event(slots=slots),
                 listen,
             ]
 

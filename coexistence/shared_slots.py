@@ -143,6 +143,9 @@ class DomainSlots(Mapping[str, SlotSpec]):
     def __getitem__(self, name: str) -> SlotSpec:
         return self._specs[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._specs
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._specs)
 

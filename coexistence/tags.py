@@ -10,7 +10,8 @@ from typing import Any
 
 from rasa_sdk.events import EventType
 
-_KEY = "profile_store"
+KEY = "profile_store"
+"""Where in an event's metadata they stand."""
 
 
 def hydrated_slot(name: str, value: Any) -> EventType:
@@ -20,7 +21,7 @@ def hydrated_slot(name: str, value: Any) -> EventType:
         "timestamp": None,
         "name": name,
         "value": value,
-        "metadata": {_KEY: {"hydrated": True}},
+        "metadata": {KEY: {"hydrated": True}},
     }
 
 
@@ -28,17 +29,17 @@ def written_slot(event: EventType, written_at: float) -> EventType:
     """Return a slot event marked with the time in seconds under which it is stored already."""
     metadata = event.get("metadata")
     kept = metadata if isinstance(metadata, Mapping) else {}
-    return {**event, "metadata": {**kept, _KEY: {"written_at": written_at}}}
+    return {**event, "metadata": {**kept, KEY: {"written_at": written_at}}}
 
 
 def is_hydration(metadata: Mapping[str, Any]) -> bool:
     """Return whether an event's metadata marks it as a hydration."""
-    tag = metadata.get(_KEY)
-    return isinstance(tag, Mapping) and bool(tag.get("hydrated"))
+    tag = metadata.get(KEY)
+    return isinstance(tag, dict) and bool(tag.get("hydrated"))
 
 
 def written_at(metadata: Mapping[str, Any]) -> float | None:
     """Return the time in seconds under which an event was stored by the action that returned it."""
-    tag = metadata.get(_KEY)
-    time = tag.get("written_at") if isinstance(tag, Mapping) else None
+    tag = metadata.get(KEY)
+    time = tag.get("written_at") if isinstance(tag, dict) else None
     return time if isinstance(time, float) else None

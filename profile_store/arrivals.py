@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from profile_store import errors, merge, values
 from profile_store.profile import (
@@ -48,6 +49,7 @@ def states(
     shift = _ahead(clock, now)
     latest = now + CLOCK_TOLERANCE
     news: dict[str, SlotState] = {}
+    given = source = None
     for write in writes:
         try:
             _check(write.slot, write.written_at)
@@ -70,7 +72,10 @@ def states(
                 written_at - now,
             )
             written_at = latest
-        state = SlotState(encoded, written_at, source=stored_source(write.source).keepable())
+        if source is None or write.source is not given:
+            given = write.source
+            source = stored_source(given).keepable()
+        state = SlotState(encoded, written_at, source=source)
         news[write.slot] = merge.merge(news[write.slot], state) if write.slot in news else state
     for release in releases:
         try:
@@ -89,6 +94,7 @@ def erased_at(at: float, *, clock: float | None, now: float) -> float:
     return min(at - _ahead(clock, now), now + CLOCK_TOLERANCE)
 
 
+@lru_cache(maxsize=4096)
 def check_slot(slot: str) -> None:
     """Return when a text can be the name of a slot.
 

@@ -11,6 +11,7 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -19,6 +20,8 @@ from profile_store import errors
 from profile_store.metering import Batch, Observer
 
 Request = TypeVar("Request")
+
+_GO_ON, _END = True, False
 
 
 class Call(Generic[Request]):
@@ -105,7 +108,8 @@ class Batcher(Generic[Request]):
         self._starting = threading.Lock()
         self._process: int | None = None
         self._thread: threading.Thread | None = None
-        self._waiting: queue.SimpleQueue[Call[Request] | None] = queue.SimpleQueue()
+        self._waiting: deque[Call[Request]] = deque()
+        self._woken: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._gathered: WeakKeyDictionary[asyncio.AbstractEventLoop, Gathering[Request]] = (
             WeakKeyDictionary()
         )
@@ -120,7 +124,7 @@ class Batcher(Generic[Request]):
         loop = asyncio.get_running_loop()
         gathering = self._gathered.get(loop)
         gathered = len(gathering.calls) if gathering is not None else 0
-        if self._waiting.qsize() + gathered >= self._queue_size:
+        if len(self._waiting) + gathered >= self._queue_size:
             raise errors.StoreBusy(
                 f"{self._queue_size} calls wait for the database already; "
                 "it is slower than its load: raise profile_store.queue_size or give it more."
@@ -143,10 +147,11 @@ class Batcher(Generic[Request]):
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         gathering = self._gathered.pop(loop, None)
-        for call in gathering.calls if gathering is not None else ():
-            self._waiting.put(call)
+        if gathering is not None:
+            self._waiting.extend(gathering.calls)
+            self._woken.put(_GO_ON)  # once for all of them: each time it would fight for the lock
         if self.observer is not None:
-            self.observer.queued(self._waiting.qsize())
+            self.observer.queued(len(self._waiting))
 
     def close(self) -> None:
         """Serve what waits, end the thread and wait for it. A second call does nothing."""
@@ -156,7 +161,7 @@ class Batcher(Generic[Request]):
         for loop in list(self._gathered):
             self._hand_over(loop)
         if thread is not None and self._process == os.getpid():
-            self._waiting.put(None)
+            self._woken.put(_END)
             thread.join(timeout=self._timeout * 2)
 
     def _start(self) -> None:
@@ -164,31 +169,26 @@ class Batcher(Generic[Request]):
             if self._process == os.getpid():
                 return
             # After a fork the thread and whatever waited stayed with the parent.
-            self._waiting = queue.SimpleQueue()
+            self._waiting = deque()
+            self._woken = queue.SimpleQueue()
             self._gathered = WeakKeyDictionary()
             self._thread = threading.Thread(
-                target=self._run, args=(self._waiting,), name="profile-store", daemon=True
+                target=self._run,
+                args=(self._waiting, self._woken),
+                name="profile-store",
+                daemon=True,
             )
             self._process = os.getpid()
             self._thread.start()
 
-    def _run(self, waiting: queue.SimpleQueue[Call[Request] | None]) -> None:
+    def _run(self, waiting: deque[Call[Request]], woken: queue.SimpleQueue[bool]) -> None:
         try:
-            while (call := waiting.get()) is not None:
-                calls = [call]
-                ended = False
-                while len(calls) < self._batch_size:
-                    try:
-                        following = waiting.get_nowait()
-                    except queue.Empty:
-                        break
-                    if following is None:
-                        ended = True
-                        break
-                    calls.append(following)
-                self._answer(calls)
-                if ended:
-                    return
+            goes_on = True
+            while goes_on:
+                goes_on = woken.get()
+                while waiting:
+                    most = min(len(waiting), self._batch_size)
+                    self._answer([waiting.popleft() for _ in range(most)])
         finally:
             self._closed()
 
@@ -207,7 +207,7 @@ class Batcher(Generic[Request]):
         if observer is not None:
             took = time.monotonic() - now
             contexts = [call.context for call in current]
-            observer.served(Batch(len(current), self._waiting.qsize(), began, took, contexts))
+            observer.served(Batch(len(current), len(self._waiting), began, took, contexts))
         by_loop: dict[asyncio.AbstractEventLoop, list[Call[Request]]] = {}
         for call in current:
             by_loop.setdefault(call.gathering.loop, []).append(call)

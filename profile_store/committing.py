@@ -10,12 +10,11 @@ another process wrote in between is seen by the next call.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 
 import sqlalchemy as sa
 
-from profile_store import merge, recent, rows, sealing
+from profile_store import driver, merge, recent, rows, sealing
 from profile_store.connection import transaction
 from profile_store.profile import Profile, ProfileKey, SlotState
 
@@ -90,28 +89,27 @@ def _on_sqlite(
     return profiles
 
 
-def from_memory(
-    connection: sa.Connection, key: ProfileKey, news: Mapping[str, SlotState]
-) -> Profile | None:
-    """Return a profile that is known, if news change nothing in it; nothing waits for the disk.
+def remembered(connection: sa.Connection, key: ProfileKey) -> Profile | None:
+    """Return a profile as it was when this connection saw it last; None when it is not known."""
+    return recent.of(connection).peek(key)
+
+
+def is_current(connection: sa.Connection) -> bool:
+    """Return whether all that is remembered is still so; nothing waits for the disk.
 
     Only SQLite tells whether anybody else has written: a look at memory that its processes share.
     """
-    if connection.dialect.name != "sqlite":
-        return None
-    driver = connection.connection.driver_connection
     try:
-        # by the driver's hand: SQLAlchemy's would take five times as long as all the rest
-        (version,) = driver.execute(_DATA_VERSION).fetchone()  # type: ignore[union-attr]
-    except sqlite3.Error:
-        return None  # the worker will meet it, and knows what to do
-    profile = recent.of(connection).get([key], version).get(key)
-    return None if profile is None or merge.changes(profile, news) else profile
+        version = _data_version(connection)
+    except sa.exc.DBAPIError:
+        return False  # the worker will meet it, and knows what to do
+    return recent.of(connection).are_of(version)
 
 
 def _data_version(connection: sa.Connection) -> int:
-    version: int = connection.exec_driver_sql(_DATA_VERSION).scalar_one()
-    return version
+    ((version,),) = driver.fetch(connection, _DATA_VERSION)
+    found: int = version
+    return found
 
 
 def _write_again(connection: sa.Connection, profiles: Profiles, changed: rows.News) -> None:

@@ -11,7 +11,16 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from profile_store import engine, errors, migrate, sealing, settings, sqlite_file, statements
+from profile_store import (
+    driver,
+    engine,
+    errors,
+    migrate,
+    sealing,
+    settings,
+    sqlite_file,
+    statements,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -76,9 +85,13 @@ class DatabaseConnection:
         """Return the time on the database's clock, in seconds, as last compared."""
         return time.time() + self._clock_offset
 
-    def current(self) -> sa.Connection | None:
+    def peek(self) -> sa.Connection | None:
         """Return the connection if there is one in this process, and make none."""
-        return self._connection if self._process == os.getpid() and not self._moved() else None
+        return self._connection if self._process == os.getpid() else None
+
+    def is_in_place(self) -> bool:
+        """Return whether the database that is open is the one that others open."""
+        return not self._moved()
 
     def get(self) -> sa.Connection:
         """Return the connection, making one when there is none.
@@ -189,15 +202,15 @@ class DatabaseConnection:
 @contextlib.contextmanager
 def transaction(connection: sa.Connection) -> Iterator[None]:
     """Run what is inside as one transaction of the database."""
-    connection.exec_driver_sql(statements.BEGIN.get(connection.dialect.name, "BEGIN"))
+    driver.execute(connection, statements.BEGIN.get(connection.dialect.name, "BEGIN"))
     try:
         yield
     except BaseException:
         # When the connection itself is gone there is nothing left to roll back.
         with contextlib.suppress(sa.exc.SQLAlchemyError):
-            connection.exec_driver_sql("ROLLBACK")
+            driver.execute(connection, "ROLLBACK")
         raise
-    connection.exec_driver_sql("COMMIT")
+    driver.execute(connection, "COMMIT")
 
 
 @contextlib.contextmanager

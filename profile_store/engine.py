@@ -9,11 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from profile_store import errors, hosts, settings, sqlite_file, urls
+from profile_store import driver, errors, hosts, settings, sqlite_file, urls
 from profile_store.endpoints import SECTION
 
 _MILLISECONDS = 1000  # what PostgreSQL counts its timeouts in
-_LOGGING_NAME = "profile_store"
 
 
 class _WithoutRows(logging.Filter):
@@ -23,7 +22,7 @@ class _WithoutRows(logging.Filter):
         return record.levelno > logging.DEBUG
 
 
-logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(_WithoutRows())
+logging.getLogger(f"sqlalchemy.engine.Engine.{driver.ENGINE}").addFilter(_WithoutRows())
 
 
 def create_engine(config: settings.StoreSettings) -> sa.Engine:
@@ -41,7 +40,7 @@ def create_engine(config: settings.StoreSettings) -> sa.Engine:
             poolclass=sa.StaticPool if _in_memory(url) else sa.NullPool,
             isolation_level="AUTOCOMMIT",
             hide_parameters=True,
-            logging_name=_LOGGING_NAME,
+            logging_name=driver.ENGINE,
             connect_args=_connect_args(url, config),
         )
     except ImportError as error:  # also psycopg's without its libpq

@@ -27,7 +27,10 @@ def link(
     read = rows.read_profiles(connection, [source])[source]
     held = {slot: state for slot, state in read.states.items() if state.held}
     sealed_past = rows.read_past(connection, source) if held else []
-    stuck = read.unreadable | {write.slot: reason for write, reason in sealed_past if reason}
+    stuck = {
+        **read.unreadable,
+        **{write.slot: reason for write, reason in sealed_past if reason},
+    }
     for slot, reason in sorted(stuck.items()):
         # It is sealed for whom it was kept of, and cannot be sealed anew for another.
         logger.error("%s It is not linked until it can be read.", reason)

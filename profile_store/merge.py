@@ -52,6 +52,9 @@ def changes(profile: Profile, news: Mapping[str, SlotState]) -> dict[str, SlotSt
     changed = {}
     for slot, state in news.items():
         before = profile.state(slot)
+        if state.written_at > before.written_at and state.released_at >= before.released_at:
+            changed[slot] = state  # nearly always: somebody has said something new
+            continue
         after = merge(before, state)
         if after is not before and after != before:
             changed[slot] = after

@@ -14,8 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-_ENGINES = 64
-"""How many statements of how many engines are kept: tests make many engines, servers one."""
+from profile_store import driver
+
+_KEPT = 256
+"""Statements that are kept spelled; tests make many engines, servers one."""
 
 
 class Prepared:
@@ -24,39 +26,26 @@ class Prepared:
     def __init__(self, statement: sa.Executable, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self._sql: str = compiled.string
-        self._errors: type[Exception] = dialect.loaded_dbapi.Error
         self._names: tuple[str, ...] | None = (
             tuple(compiled.positiontup) if compiled.positional else None
         )
 
-    def run(self, connection: sa.Connection, values: Mapping[str, Any]) -> sa.CursorResult[Any]:
+    def run(self, connection: sa.Connection, values: Mapping[str, Any]) -> None:
         """Execute with values by name."""
-        if self._names is None:
-            return connection.exec_driver_sql(self._sql, dict(values))
-        return connection.exec_driver_sql(self._sql, tuple(values[name] for name in self._names))
+        driver.execute(connection, self._sql, self._parameters(values))
 
     def run_flat(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Execute once with the values of several rows."""
-        connection.exec_driver_sql(self._sql, tuple(itertools.chain.from_iterable(rows)))
+        driver.execute(connection, self._sql, tuple(itertools.chain.from_iterable(rows)))
 
     def fetch(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[Any]:
-        """Execute with values by name; return the driver's own rows.
+        """Execute with values by name; return the driver's own rows."""
+        return driver.fetch(connection, self._sql, self._parameters(values))
 
-        Raises:
-            DBAPIError: SQLAlchemy's, also when SQLite fails after the first row, which it reads
-                when it is asked for.
-        """
-        result = self.run(connection, values)
-        cursor = result.cursor
-        assert cursor is not None, "a statement that returns rows"
-        try:
-            found: list[Any] = list(cursor.fetchall())
-        except self._errors as error:
-            raise sa.exc.DBAPIError.instance(
-                self._sql, None, error, self._errors, hide_parameters=True
-            ) from error
-        result.close()
-        return found
+    def _parameters(self, values: Mapping[str, Any]) -> Any:
+        if self._names is None:
+            return dict(values)
+        return tuple(values[name] for name in self._names)
 
     def run_many(
         self, connection: sa.Connection, columns: Sequence[str], rows: list[tuple[Any, ...]]
@@ -74,7 +63,7 @@ class Prepared:
         )
 
 
-@lru_cache(maxsize=_ENGINES)
+@lru_cache(maxsize=_KEPT)
 def prepare(make: Callable[..., sa.Executable], dialect: Dialect, rows: int = 1) -> Prepared:
     """Return what `make(name of the dialect)` spells, or `make(name, rows)` for several rows."""
     made = make(dialect.name) if rows == 1 else make(dialect.name, rows)

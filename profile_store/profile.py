@@ -158,13 +158,14 @@ class Profile(Mapping[str, Any]):
     was none.
     """
 
-    __slots__ = ("erased_at", "states")
+    __slots__ = ("_unreadable", "erased_at", "states")
 
     def __init__(
         self, states: Mapping[str, SlotState] | None = None, erased_at: float = NEVER
     ) -> None:
         self.states: Mapping[str, SlotState] = states or {}
         self.erased_at = erased_at
+        self._unreadable: dict[str, str] | None = None
 
     def state(self, slot: str) -> SlotState:
         """Return what is known of a slot; an erased profile has erased every slot it lacks."""
@@ -176,9 +177,13 @@ class Profile(Mapping[str, Any]):
         return ABSENT
 
     @property
-    def unreadable(self) -> dict[str, str]:
+    def unreadable(self) -> Mapping[str, str]:
         """The slots whose values cannot be read, and why."""
-        return {slot: state.unreadable for slot, state in self.states.items() if state.unreadable}
+        if self._unreadable is None:
+            self._unreadable = {
+                slot: state.unreadable for slot, state in self.states.items() if state.unreadable
+            }
+        return self._unreadable
 
     def __getitem__(self, slot: str) -> Any:
         found = self.states.get(slot)

@@ -21,7 +21,9 @@ _INFO = "recent profiles"
 
 def of(connection: sa.Connection) -> RecentProfiles:
     """Return a connection's own: versions of two connections cannot be compared."""
-    kept: RecentProfiles = connection.info.setdefault(_INFO, RecentProfiles())
+    kept: RecentProfiles | None = connection.info.get(_INFO)
+    if kept is None:
+        kept = connection.info[_INFO] = RecentProfiles()
     return kept
 
 
@@ -47,6 +49,18 @@ class RecentProfiles:
                 found[key] = kept[0]
         return found
 
+    def peek(self, key: ProfileKey) -> Profile | None:
+        """Return a profile that is known, as of whatever version."""
+        kept = self._profiles.get(key)
+        if kept is None:
+            return None
+        self._profiles.move_to_end(key)
+        return kept[0]
+
+    def are_of(self, version: int) -> bool:
+        """Return whether all that is known is so as of a version."""
+        return version == self._version
+
     def put(self, profiles: Mapping[ProfileKey, Profile]) -> None:
         """Keep some profiles, and let go of those that were not used for longest."""
         for key, profile in profiles.items():
@@ -54,7 +68,7 @@ class RecentProfiles:
             if before is not None and before[0] is profile:
                 continue
             self.discard(key)
-            size = sum(len(state.encoded) for state in profile.states.values())
+            size = sum([len(state.encoded) for state in profile.states.values()])
             self._profiles[key] = profile, size
             self._slots += 1 + len(profile.states)
             self._bytes += size

@@ -20,9 +20,12 @@ from profile_store.profile import (
     Source,
 )
 
-_MOST_ROWS = 64
+_MOST_ROWS = 512
 """Rows in one statement of SQLite's: its driver gives up Python's lock and waits for it again for
-each execution, and older libraries take no more than 999 values."""
+each execution."""
+
+_KINDS_OF_LENGTH = 3
+"""Leading bits of a number of rows for which there is a statement of its own: few are spelled."""
 
 News = Mapping[ProfileKey, Mapping[str, SlotState]]
 """The states that some profiles are to have."""
@@ -156,12 +159,12 @@ def write_everything_newer(
     return left
 
 
-def _everything(connection: sa.Connection, news: News) -> dict[str, list[Any]]:
+def _everything(connection: sa.Connection, news: News) -> dict[str, str]:
     profiles = [(key.namespace, key.user_id, NEVER) for key in sorted(news)]
     states, _ = _written(news, sealing.of(connection))
     return {
-        **_lists(upserts.PROFILE_COLUMNS, profiles, upserts.PROFILES_PREFIX),
-        **_lists(upserts.SLOT_COLUMNS, states),
+        upserts.PROFILES: upserts.as_json(upserts.PROFILE_COLUMNS, profiles),
+        upserts.ROWS: upserts.as_json(upserts.SLOT_COLUMNS, states),
     }
 
 
@@ -186,25 +189,21 @@ def _insert(
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        prepare(statement, connection.dialect).run(connection, _lists(columns, rows))
+        prepare(statement, connection.dialect).run(
+            connection, {upserts.ROWS: upserts.as_json(columns, rows)}
+        )
     elif connection.dialect.name == "sqlite":
         done = 0
         while done < len(rows):
-            # A power of two, so that there are few statements to spell.
-            size = min(_MOST_ROWS, 1 << ((len(rows) - done).bit_length() - 1))
+            left = min(_MOST_ROWS, len(rows) - done)
+            rest = max(0, left.bit_length() - _KINDS_OF_LENGTH)
+            size = left >> rest << rest
             prepare(statement, connection.dialect, size).run_flat(
                 connection, rows[done : done + size]
             )
             done += size
     else:
         prepare(statement, connection.dialect).run_many(connection, columns, rows)
-
-
-def _lists(
-    columns: Sequence[str], rows: list[tuple[Any, ...]], prefix: str = ""
-) -> dict[str, list[Any]]:
-    lists = zip(*rows, strict=True)
-    return {prefix + column: list(items) for column, items in zip(columns, lists, strict=True)}
 
 
 def _written(
@@ -214,17 +213,18 @@ def _written(
     states = []
     past = []
     for key, changed in sorted(news.items()):
+        namespace, user_id = key.namespace, key.user_id
         for slot, state in sorted(changed.items()):
-            value = state.encoded
-            if value and not state.unreadable:
+            value, written_at, source = state.encoded, state.written_at, state.source
+            readable = value and not state.unreadable
+            if readable:
                 value = sealed.seal(key, slot, value)
-            content = (value, *_origin(state.source))
+            content = (value, source.system, source.action, source.conversation)
             states.append(
-                (key.namespace, key.user_id, slot, state.written_at, state.erased,
-                 state.released_at, *content)
-            )  # fmt: skip
-            if state.held and not state.unreadable:
-                past.append((key.namespace, key.user_id, state.written_at, slot, *content))
+                (namespace, user_id, slot, written_at, state.erased, state.released_at, *content)
+            )
+            if readable:
+                past.append((namespace, user_id, written_at, slot, *content))
     return states, past
 
 

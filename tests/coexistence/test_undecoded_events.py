@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from rasa_sdk import Tracker
 
 from coexistence import events
+from coexistence.errors import BadRequest
 from coexistence.events import UndecodedEvents
-from coexistence.webhook import BadRequest, read_call
+from coexistence.webhook import read_call
 
 LIMIT = 1_000_000
 BODIES = [
@@ -130,6 +131,42 @@ def test_events_that_were_taken_can_be_decoded_later(data: st.DataObject) -> Non
         return
     if isinstance(given_events, UndecodedEvents):
         assert len(given_events.decode()) == len(given_events.scanned)
+
+
+DEEP = b"[" * 300 + b"]" * 300
+
+
+def test_events_that_nest_too_deep_are_refused_when_they_are_read() -> None:
+    tracker, _ = both(BODIES[0].replace(b'"timestamp"', b'"odd": ' + DEEP + b', "timestamp"', 1))
+    assert [event.kind for event in events.of(tracker)], "what nobody decodes does not recurse"
+    with pytest.raises(BadRequest, match="nested deeper than 200"):
+        _ = tracker.events
+
+
+@pytest.mark.parametrize("field", ["slots", "latest_message", "stack", "active_loop", "domain"])
+def test_any_other_part_that_nests_too_deep_is_refused_at_once(field: str) -> None:
+    body = json.loads(BODIES[0])
+    (body if field == "domain" else body["tracker"])[field] = "HERE"
+    deep = b'[{"deep": %s}]' if field == "stack" else b'{"deep": %s}'
+    with pytest.raises(BadRequest, match="nested deeper than 200"):
+        read_call(json.dumps(body).encode().replace(b'"HERE"', deep % DEEP), None, LIMIT)
+
+
+@pytest.mark.parametrize("depth", [2_000, 100_000])
+@pytest.mark.parametrize("where", [b'"odd": ', b'"value": '])
+def test_events_that_nest_very_deep_are_refused_or_scanned(depth: int, where: bytes) -> None:
+    """Which of both is up to the interpreter's own limit; neither ends the process."""
+    deep = b"[" * depth + b"]" * depth
+    body = BODIES[0].replace(b'"timestamp"', where + deep + b', "timestamp"', 1)
+    with pytest.raises(BadRequest, match="nested"):
+        _ = Tracker.from_dict(read_call(body, None, LIMIT)["tracker"]).events
+
+
+@pytest.mark.parametrize("where", ["call", "tracker"])
+def test_what_a_newer_rasa_adds_is_kept(where: str) -> None:
+    body = json.loads(BODIES[0])
+    (body if where == "call" else body["tracker"])["of_tomorrow"] = {"new": [1, None]}
+    assert read_call(json.dumps(body).encode(), None, LIMIT) == body
 
 
 def test_bad_utf8_inside_of_what_is_skipped_is_refused() -> None:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from coexistence.errors import BadRequest
 from coexistence.events import UndecodedEvents
-from coexistence.webhook import BadRequest, read_call
+from coexistence.webhook import read_call
 
 LIMIT = 1_000_000
 GOOD: dict[str, Any] = {

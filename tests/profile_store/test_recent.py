@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from profile_store import Profile, ProfileKey, SlotWrite, recent, rows
+from profile_store import Profile, ProfileKey, SlotWrite, committing, recent, rows
 from profile_store.profile import SlotState
 from profile_store.recent import RecentProfiles
 from tests.conftest import OpenStore
@@ -71,6 +73,25 @@ async def test_a_store_reads_a_profile_once_until_somebody_else_writes(
     reads.clear()
     assert dict(await ours.fetch(ANN)) == {"name": "Anna"}
     assert reads == [1]
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_calls_of_one_turn_of_the_loop_look_once_whether_somebody_else_has_written(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = open_store(), open_store()
+    await ours.store(ANN, [SlotWrite("name", "Ann", 10.0)])
+    looks = []
+    is_current = committing.is_current
+    monkeypatch.setattr(
+        committing, "is_current", lambda connection: (looks.append(1), is_current(connection))[1]
+    )
+    found = await asyncio.gather(*(ours.fetch(ANN) for _ in range(5)))
+    assert [dict(profile) for profile in found] == [{"name": "Ann"}] * 5
+    assert len(looks) == 1
+    await theirs.store(ANN, [SlotWrite("name", "Anna", 11.0)])
+    found = await asyncio.gather(*(ours.fetch(ANN) for _ in range(5)))
+    assert [dict(profile) for profile in found] == [{"name": "Anna"}] * 5
 
 
 async def test_a_profile_forgotten_by_another_process_is_not_remembered(

@@ -115,10 +115,10 @@ def test_a_fork_knows_nothing_of_its_parents_connection(
 ) -> None:
     store = open_store()
     asyncio.run(store.store(ann, [SlotWrite("name", "Ann", 10.0)]))
-    assert store._database.current() is not None
+    assert store._database.peek() is not None
     child = os.fork()
     if child == 0:
-        os._exit(0 if store._database.current() is None else 1)
+        os._exit(0 if store._database.peek() is None else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

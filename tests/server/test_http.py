@@ -134,26 +134,51 @@ def test_an_unknown_action_is_the_sdks_own_404(server: ActionServer) -> None:
     assert response.json()["action_name"] == "action_nobody_wrote"
 
 
-def test_a_failing_action_repeats_and_logs_nothing_of_the_request(tmp_path: Path) -> None:
-    package = tmp_path / "mine" / "actions"
+def with_action(folder: Path, does: str) -> Path:
+    """Write `action_mine`, which does something; return the path to serve it from."""
+    package = folder / "mine" / "actions"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(
         "import coexistence\n"
         "from rasa_sdk import Action\n"
         "coexistence.install()\n"
-        "class Failing(Action):\n"
-        "    def name(self): return 'action_failing'\n"
+        "class Mine(Action):\n"
+        "    def name(self): return 'action_mine'\n"
         "    async def run(self, dispatcher, tracker, domain):\n"
-        "        raise ValueError(f'failed for {tracker.slots}')\n"
+        f"        {does}\n"
     )
-    with ActionServer(tmp_path, path=tmp_path / "mine") as running:
-        response = running.post(call("action_failing", tracker={"slots": {"a": "SECRET"}}))
+    return folder / "mine"
+
+
+def test_a_failing_action_repeats_and_logs_nothing_of_the_request(tmp_path: Path) -> None:
+    path = with_action(tmp_path, "raise ValueError(f'failed for {tracker.slots}')")
+    with ActionServer(tmp_path, path=path) as running:
+        response = running.post(call("action_mine", tracker={"slots": {"a": "SECRET"}}))
         assert response.status_code == 500
         assert set(response.json()) == {"error", "action_name"}
         assert "ValueError" in response.json()["error"]
         assert "SECRET" not in response.text
         assert "SECRET" not in running.log
         assert "__init__.py" in running.log, "the developer sees where"
+
+
+def test_events_that_nest_too_deep_for_the_action_that_reads_them_are_a_client_error(
+    tmp_path: Path,
+) -> None:
+    path = with_action(tmp_path, "return [] if tracker.events else []")
+    body = call("action_mine")
+    deep: Any = []
+    for _ in range(300):
+        deep = [deep]
+    with ActionServer(tmp_path, path=path) as running:
+        assert running.post(body).status_code == 200
+        body["tracker"]["events"][0]["odd"] = deep
+        refused = running.post(body)
+        assert refused.status_code == 422
+        assert refused.json() == {
+            "error": "The body is nested deeper than 200.",
+            "action_name": "",
+        }
 
 
 def test_ready_tells_that_the_database_answers(server: ActionServer) -> None:
