@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
@@ -42,18 +42,9 @@ def link(
         news = within_limit(profile, arriving, max_slots, refused)
         held = {slot: state for slot, state in held.items() if slot not in refused}
         known = rows.read_past(connection, target) if past else []
-        theirs = {(write.slot, write.written_at): (write, reason) for write, reason in known}
         if news:
             rows.write(connection, {target: news})
-        rows.write_history(
-            connection,
-            target,
-            [
-                write
-                for write in moved_history(past, held, [write for write, _ in known], profile)
-                if _wins(write, *theirs.get((write.slot, write.written_at), (None, "")))
-            ],
-        )
+        rows.write_history(connection, target, new_history(past, held, known, profile))
         profile = merge.merge_profile(profile, news)
     if held:
         # A second transaction, so that the two users' rows may lie on two machines.
@@ -87,6 +78,21 @@ def moved_history(
         if write.slot in held
         and write.written_at <= held[write.slot].written_at
         and write.written_at > begun.get(write.slot, target.state(write.slot).written_at)
+    ]
+
+
+def new_history(
+    past: Iterable[SlotWrite],
+    held: Mapping[str, SlotState],
+    known: Sequence[tuple[SlotWrite, str]],
+    target: Profile,
+) -> list[SlotWrite]:
+    """Return what of `moved_history` changes a history; `known` has why a write is unreadable."""
+    theirs = {(write.slot, write.written_at): (write, reason) for write, reason in known}
+    return [
+        write
+        for write in moved_history(past, held, [write for write, _ in known], target)
+        if _wins(write, *theirs.get((write.slot, write.written_at), (None, "")))
     ]
 
 

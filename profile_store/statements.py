@@ -24,6 +24,15 @@ _ZERO: sa.ColumnElement[float] = sa.literal_column("0.0")
 BEGIN = {"sqlite": "BEGIN IMMEDIATE"}
 """How a writing transaction begins; SQLite takes its write lock at once, for it cannot later."""
 
+_SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+
+BEGIN_READING = {
+    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "mysql": _SNAPSHOT,
+    "mariadb": _SNAPSHOT,
+}
+"""How a transaction begins whose statements all see the database at one moment."""
+
 
 def read_profiles(dialect: str) -> sa.CompoundSelect[Any]:
     """Select the profiles of `users` in `namespace`: a row a slot, a slotless row an erasure.
