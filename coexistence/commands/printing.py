@@ -54,7 +54,8 @@ def table(
     """Print a table without the columns that would be empty."""
     sentence(heading, on_error=on_error, style="bold")
     lines = [tuple(map(shown, row)) for row in rows]
-    made = Table(box=None, padding=(0, 2, 0, 0))
+    titled = any(map(str.strip, columns))
+    made = Table(box=None, padding=(0, 2, 0, 0), show_header=titled)
     used = [index for index, _ in enumerate(columns) if any(line[index] for line in lines)]
     for index in used:
         made.add_column(columns[index], overflow="fold")
