@@ -221,4 +221,4 @@ def on_the_disk(connection: sa.Connection) -> Iterator[None]:
 
 def is_transient(error: sa.exc.DBAPIError) -> bool:
     """Return whether the same work, done again at once, may well succeed."""
-    return engine.error_code(error) in _TRANSIENT
+    return not _TRANSIENT.isdisjoint(engine.error_codes(error))
