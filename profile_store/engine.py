@@ -127,6 +127,8 @@ def _preparation(backend: str, config: settings.StoreSettings) -> Any:
         statements = [
             f"PRAGMA synchronous = {config.synchronous}",
             "PRAGMA foreign_keys = ON",
+            # On by default in some builds only; what is deleted is overwritten with zeros.
+            "PRAGMA secure_delete = ON",
         ]
     elif backend == "postgresql":
         statements = [
