@@ -78,8 +78,9 @@ class Batcher(Generic[Request]):
     """Runs `serve(calls)` in one thread for all the calls that wait, at most `batch_size` at once.
 
     `serve` sets `answer` or `failure` on each call. `closed` runs in the thread as
-    its last act. Deadlines are seconds of `time.monotonic`; a call that is past its own when
-    its turn comes is not served. An `observer` hears of batches and of what waits.
+    its last act. `between` runs there before each batch, and again when nothing has come after as
+    many seconds as it returned. Deadlines are seconds of `time.monotonic`; a call that is past its
+    own when its turn comes is not served. An `observer` hears of batches and of what waits.
 
     Raises:
         StoreBusy: when `queue_size` calls wait already.
@@ -95,8 +96,10 @@ class Batcher(Generic[Request]):
         queue_size: int,
         batch_size: int,
         timeout: float,
+        between: Callable[[], float | None] | None = None,
     ) -> None:
         self.observer: Observer | None = None
+        self._between = between
         self._serve = serve
         self._closed = closed
         self._queue_size = queue_size
@@ -174,7 +177,7 @@ class Batcher(Generic[Request]):
 
     def _run(self, waiting: queue.SimpleQueue[Call[Request] | None]) -> None:
         try:
-            while (call := waiting.get()) is not None:
+            while (call := self._next(waiting)) is not None:
                 calls = [call]
                 ended = False
                 while len(calls) < self._batch_size:
@@ -191,6 +194,15 @@ class Batcher(Generic[Request]):
                     return
         finally:
             self._closed()
+
+    def _next(self, waiting: queue.SimpleQueue[Call[Request] | None]) -> Call[Request] | None:
+        if self._between is None:
+            return waiting.get()
+        while True:
+            try:
+                return waiting.get(timeout=self._between())
+            except queue.Empty:
+                continue
 
     def _answer(self, calls: list[Call[Request]]) -> None:
         now = time.monotonic()

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from profile_store import merge, rows, values
+from profile_store import merge, rows, values, wiping
 from profile_store.connection import transaction
 from profile_store.limits import within_limit
 from profile_store.profile import Profile, ProfileKey, SlotState, SlotWrite, Source
+from profile_store.retention import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +22,16 @@ LINKED = Source(action="link")
 
 
 def link(
-    connection: sa.Connection, source: ProfileKey, target: ProfileKey, max_slots: int
+    connection: sa.Connection,
+    source: ProfileKey,
+    target: ProfileKey,
+    max_slots: int,
+    kept: Kept,
 ) -> Profile:
-    """Merge a profile into another, erase what was merged, and return the other."""
-    read = rows.read_profiles(connection, [source])[source]
+    """Merge what is kept of a profile into another, erase what was merged, return the other."""
+    read = kept.profile(rows.read_profiles(connection, [source])[source])
     held = {slot: state for slot, state in read.states.items() if state.held}
-    sealed_past = rows.read_past(connection, source) if held else []
+    sealed_past = rows.read_past(connection, source, kept) if held else []
     stuck = read.unreadable | {write.slot: reason for write, reason in sealed_past if reason}
     for slot, reason in sorted(stuck.items()):
         # It is sealed for whom it was kept of, and cannot be sealed anew for another.
@@ -37,11 +42,11 @@ def link(
     refused: dict[str, str] = {}
     with transaction(connection):
         rows.lock(connection, [target])
-        profile = rows.read_profiles(connection, [target])[target]
+        profile = kept.profile(rows.read_profiles(connection, [target])[target])
         arriving = merge.changes(profile, moved(copied, profile))
         news = within_limit(profile, arriving, max_slots, refused)
         held = {slot: state for slot, state in held.items() if slot not in refused}
-        known = rows.read_past(connection, target) if past else []
+        known = rows.read_past(connection, target, kept) if past else []
         if news:
             rows.write(connection, {target: news})
         rows.write_history(connection, target, new_history(past, held, known, profile))
@@ -52,6 +57,7 @@ def link(
             rows.lock(connection, [source])
             current = rows.read_profiles(connection, [source])[source]
             rows.erase_slots(connection, source, erasures(held, current), LINKED)
+            wiping.mark(connection)
     return profile
 
 

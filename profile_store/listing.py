@@ -7,13 +7,14 @@ batch is one look at the database, so that slots and history agree; who writes w
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from profile_store import engine, migrate, rows, schema, sealing, statements, values
+from profile_store import engine, migrate, retention, rows, schema, sealing, statements, values
 from profile_store.errors import ValueUnreadable
 from profile_store.profile import Profile, ProfileKey, SlotWrite, Source
 from profile_store.settings import StoreSettings
@@ -46,12 +47,13 @@ def walk(config: StoreSettings, progress: Callable[[int, int], None]) -> Iterato
     with migrate.connected(migrate.patient(config)) as connection:
         migrate.check(connection)
         sealing.use(connection, sealing.make(config))
+        walk = _Walk(connection, config)
         try:
             total = _count(connection, config.namespace)
             progress(0, total)
             done = 0
             for users in _users(connection, config.namespace):
-                yield from filter(_holds, _read(connection, config.namespace, users))
+                yield from filter(_holds, walk.read(users))
                 done += len(users)
                 progress(min(done, total), total)
         except sa.exc.DBAPIError as error:
@@ -81,33 +83,49 @@ def _users(connection: sa.Connection, namespace: str) -> Iterator[list[str]]:
         users = list(connection.execute(found.where(user_id > users[-1])).scalars())
 
 
-def _read(connection: sa.Connection, namespace: str, users: list[str]) -> list[Kept]:
-    with _one_look(connection):
-        keys = [ProfileKey(namespace, user) for user in users]
-        profiles = rows.read_profiles(connection, keys)
-        past = connection.execute(_past(namespace, users[0], users[-1])).all()
-    reading = _Reading(connection)
-    for row in past:
-        reading.take(ProfileKey(namespace, row.user_id), row)
-    return [
-        Kept(
-            key,
-            profiles[key],
-            reading.histories.get(key, []),
-            next(iter(profiles[key].unreadable.values()), reading.unreadable.get(key, "")),
+class _Walk:
+    def __init__(self, connection: sa.Connection, config: StoreSettings) -> None:
+        self._connection = connection
+        self._namespace = config.namespace
+        offset = engine.clock_offset(connection)
+        self._kept = retention.Kept(
+            retention.Retention(config.retention), lambda: time.time() + offset
         )
-        for key in keys
-    ]
 
+    def read(self, users: list[str]) -> list[Kept]:
+        """Return what is kept of users who follow one another."""
+        connection = self._connection
+        keys = [ProfileKey(self._namespace, user) for user in users]
+        with _one_look(connection):
+            read = rows.read_profiles(connection, keys)
+            past = connection.execute(self._past(users[0], users[-1])).all()
+        profiles = {key: self._kept.profile(profile) for key, profile in read.items()}
+        reading = _Reading(connection)
+        for row in past:
+            reading.take(ProfileKey(self._namespace, row.user_id), row)
+        return [
+            Kept(
+                key,
+                profiles[key],
+                reading.histories.get(key, []),
+                next(iter(profiles[key].unreadable.values()), reading.unreadable.get(key, "")),
+            )
+            for key in keys
+        ]
 
-def _past(namespace: str, first: str, last: str) -> sa.Select[Any]:
-    """Select the history of users who follow one another; a range that the index has at hand."""
-    history = schema.profile_slot_history.c
-    return (
-        sa.select(schema.profile_slot_history)
-        .where(history.namespace == namespace, history.user_id >= first, history.user_id <= last)
-        .order_by(history.user_id, history.written_at.desc(), history.slot)
-    )
+    def _past(self, first: str, last: str) -> sa.Select[Any]:
+        """Select the history of such users; a range that the index has at hand."""
+        history = schema.profile_slot_history.c
+        of_users = (
+            history.namespace == self._namespace,
+            history.user_id >= first,
+            history.user_id <= last,
+        )
+        return (
+            sa.select(schema.profile_slot_history)
+            .where(*of_users, *self._kept.rows(history))
+            .order_by(history.user_id, history.written_at.desc(), history.slot)
+        )
 
 
 class _Reading:

@@ -24,7 +24,8 @@ from profile_store import (
     settings,
 )
 from profile_store.batching import Batcher, Call
-from profile_store.connection import DatabaseConnection, is_transient, on_the_disk
+from profile_store.connection import ATTEMPTS, DatabaseConnection, is_transient, on_the_disk
+from profile_store.housekeeping import Housekeeping
 from profile_store.metering import Observer
 from profile_store.profile import (
     Outcome,
@@ -35,10 +36,8 @@ from profile_store.profile import (
     SlotState,
     SlotWrite,
 )
+from profile_store.retention import Kept, Retention
 from profile_store.store import ProfileStore
-
-ATTEMPTS = 5
-"""How often work that lost a deadlock is tried before its callers are told."""
 
 News = Mapping[str, SlotState]
 Answer = TypeVar("Answer")
@@ -50,6 +49,7 @@ class _Sync(msgspec.Struct):
     key: ProfileKey
     news: News
     refused: dict[str, str]
+    late: News | None
 
 
 class _Task(msgspec.Struct):
@@ -69,12 +69,16 @@ class SQLProfileStore(ProfileStore):
         self._config = config
         self._database = DatabaseConnection(config)
         self._identities = hashing.make(config)
+        retention = Retention(config.retention)
+        self._kept = Kept(retention, self._database.now)
+        self._housekeeping = Housekeeping(config, self._database, retention)
         self._batcher: Batcher[_Sync | _Task] = Batcher(
             self._serve,
             closed=self._database.drop,
             queue_size=config.queue_size,
             batch_size=config.batch_size,
             timeout=config.timeout,
+            between=self._housekeeping.between_batches(),
         )
         self._written = 0
 
@@ -92,6 +96,7 @@ class SQLProfileStore(ProfileStore):
     ) -> Outcome:
         refused: dict[str, str] = {}
         news: News = {}
+        late: News | None = None
         try:
             self._database.fail_fast()
             if writes or releases:
@@ -104,11 +109,12 @@ class SQLProfileStore(ProfileStore):
                     max_value_bytes=self._config.max_value_bytes,
                     stored_source=self._identities.source,
                 )
+                news, late = self._kept.arriving(news)
             key = self._identities.stored(key)
             known = self._from_memory(key, news)
             if known is not None:
-                return Outcome(known, refused)
-            outcome: Outcome = await self._batcher.submit(_Sync(key, news, refused))
+                return Outcome(self._kept.profile(known, late), refused)
+            outcome: Outcome = await self._batcher.submit(_Sync(key, news, refused, late))
         except errors.ProfileStoreError as error:
             self._tell(error)
             raise
@@ -131,7 +137,11 @@ class SQLProfileStore(ProfileStore):
         def forget(connection: sa.Connection) -> Receipt:
             recent.of(connection).discard(stored)
             with on_the_disk(connection):
-                return erasure.forget(connection, stored, named, at)
+                receipt = erasure.forget(connection, stored, named, at)
+                remains = self._housekeeping.wipe(connection)
+            return msgspec.structs.replace(
+                receipt, done_at=self._database.now(), bytes_gone=not remains, remains=remains
+            )
 
         receipt = await self._task(forget)
         return msgspec.structs.replace(receipt, key=key)
@@ -145,7 +155,7 @@ class SQLProfileStore(ProfileStore):
             recent.of(connection).discard(source)
             recent.of(connection).discard(target)
             with on_the_disk(connection):
-                return linking.link(connection, source, target, self._config.max_slots)
+                return linking.link(connection, source, target, self._config.max_slots, self._kept)
 
         return await self._task(link)
 
@@ -156,12 +166,14 @@ class SQLProfileStore(ProfileStore):
             arrivals.check_slot(slot)
         stored = self._identities.stored(key)
         return await self._task(
-            lambda connection: rows.read_history(connection, stored, slot, limit)
+            lambda connection: rows.read_history(connection, stored, slot, limit, self._kept)
         )
 
     async def export(self, key: ProfileKey) -> dict[str, Any]:
         stored = self._identities.stored(key)
-        exported = await self._task(lambda connection: export.export(connection, stored))
+        exported = await self._task(
+            lambda connection: export.export(connection, stored, self._kept)
+        )
         return {**exported, "user_id": key.user_id}
 
     async def health(self) -> None:
@@ -258,7 +270,8 @@ class SQLProfileStore(ProfileStore):
             connection, keys, lambda read: self._merge(read, requests)
         )
         for call, request in zip(calls, requests, strict=True):
-            call.answer = Outcome(profiles[request.key], request.refused)
+            seen = self._kept.profile(profiles[request.key], request.late)
+            call.answer = Outcome(seen, request.refused)
         if self._written and self._batcher.observer is not None:
             self._batcher.observer.stored(self._written)
 
@@ -268,7 +281,7 @@ class SQLProfileStore(ProfileStore):
         for request in requests:
             if not request.news:
                 continue
-            profile = profiles[request.key]
+            profile = self._kept.profile(profiles[request.key])
             news = merge.changes(profile, request.news)
             if not news:
                 continue

@@ -7,7 +7,7 @@ prepared by PostgreSQL, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -132,10 +132,15 @@ def _covered(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def read_history(key: ProfileKey, slot: str | None, limit: int | None) -> sa.Select[Any]:
-    """Select a profile's history, newest first."""
+def read_history(
+    key: ProfileKey,
+    slot: str | None,
+    limit: int | None,
+    kept: Callable[[Any], Iterable[sa.ColumnElement[bool]]],
+) -> sa.Select[Any]:
+    """Select what is kept of a profile's history, newest first."""
     statement = sa.select(schema.profile_slot_history).where(
-        _history.namespace == key.namespace, _history.user_id == key.user_id
+        _history.namespace == key.namespace, _history.user_id == key.user_id, *kept(_history)
     )
     if slot is not None:
         statement = statement.where(_history.slot == slot)

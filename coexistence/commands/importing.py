@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Annotated, Any, NoReturn
 
@@ -15,18 +13,14 @@ import msgspec
 import typer
 
 from coexistence.commands import bars, exits, opened, printing
+from coexistence.commands.import_target import Merge, Read, importing_into
 from coexistence.commands.options import DryRun, Endpoints, Json
-from coexistence.settings import Settings
-from profile_store import InvalidExport, ProfileKey, exported, importing
+from profile_store import InvalidExport, ProfileKey, importing
 from profile_store.exported import Exported
 from profile_store.importing import Imported
-from profile_store.settings import SQL
 
 MOST_BAD = 20
 """Bad lines at the beginning after which a file is taken for no export at all."""
-
-Merge = Callable[[Sequence[Exported]], Sequence[Imported]]
-Read = Callable[[Any], Exported]
 
 
 def import_profiles(
@@ -46,7 +40,10 @@ def import_profiles(
     config = opened.configuration(endpoints, namespace)
     tally = _Tally(dry_run=dry_run)
     try:
-        with _lines(file) as lines, _target(config, namespace is not None, dry_run) as target:
+        with (
+            _lines(file) as lines,
+            importing_into(config, given=namespace is not None, dry_run=dry_run) as target,
+        ):
             _import(lines, *target, tally)
     except BaseException:
         if tally.lines:
@@ -159,47 +156,3 @@ def _numbered(
         done += len(line)
         if progress is not None:
             progress(min(done, total), total)
-
-
-@contextlib.contextmanager
-def _target(config: Settings, given: bool, dry_run: bool) -> Iterator[tuple[Read, Merge]]:
-    """Yield how a line is read, and how profiles are merged, into what the settings name."""
-
-    def elsewhere(arriving: Exported) -> Exported:
-        if not given and arriving.key.namespace != config.namespace:
-            raise InvalidExport(
-                f"it is of namespace {arriving.key.namespace}, and the settings' is "
-                f"{config.namespace}; say with --namespace where it is to go."
-            )
-        return arriving
-
-    if config.type != SQL:
-        with opened.store(config) as store:
-
-            def read_plain(document: Any) -> Exported:
-                arriving = elsewhere(
-                    exported.read(document, now=time.time(), max_value_bytes=config.max_value_bytes)
-                )
-                importing.place(arriving, config.namespace, None)
-                key = ProfileKey(config.namespace, arriving.key.user_id)
-                return msgspec.structs.replace(arriving, key=key)
-
-            async def merge_all(batch: Sequence[Exported]) -> Sequence[Imported]:
-                return [
-                    await importing.through(store, arriving, config.max_slots, dry_run=dry_run)
-                    for arriving in batch
-                ]
-
-            yield read_plain, lambda batch: asyncio.run(merge_all(batch))
-        return
-    if dry_run:
-        opened.must_exist(config)
-    with importing.opened(config) as importer:
-
-        def read(document: Any) -> Exported:
-            arriving = exported.read(
-                document, now=importer.now(), max_value_bytes=config.max_value_bytes
-            )
-            return importer.stored(elsewhere(arriving), config.namespace)
-
-        yield read, lambda batch: importer.merge(batch, dry_run=dry_run)

@@ -86,6 +86,19 @@ def locked(database: Database) -> Iterator[None]:
     engine.dispose()
 
 
+def wait_until_open(process: int, file: Path) -> None:
+    """Return when a process has had a file open for a while, and so waits for its lock."""
+    opened = Path(f"/proc/{process}/fd")
+    if opened.exists():
+        deadline = time.monotonic() + 60
+        while not any(link.exists() and link.samefile(file) for link in opened.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1)
+    else:
+        time.sleep(10)  # not Linux
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -104,7 +117,7 @@ def test_ctrl_c_ends_a_command_at_once_and_nothing_is_half_done(
         process = subprocess.Popen(
             [PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        time.sleep(2)  # by then it waits for the lock
+        wait_until_open(process.pid, Path(str(sa.make_url(database.url).database)))
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
         _, err = process.communicate(timeout=30)
