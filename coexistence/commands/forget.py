@@ -103,7 +103,11 @@ def _print(receipt: Receipt, as_json: bool) -> None:
                 "namespace": receipt.key.namespace,
                 "user_id": receipt.key.user_id,
                 "slots": list(receipt.slots),
+                "history": receipt.history,
                 "erased_at": receipt.erased_at,
+                "done_at": receipt.done_at,
+                "bytes_gone": receipt.bytes_gone,
+                "remains": receipt.remains,
             }
         )
         return
@@ -113,7 +117,10 @@ def _print(receipt: Receipt, as_json: bool) -> None:
         [
             ("user", receipt.key.user_id),
             ("namespace", receipt.key.namespace),
-            ("erased", ", ".join(receipt.slots) or "nothing was there"),
-            ("up to", f"{printing.time(receipt.erased_at)} UTC"),
+            ("slots erased", ", ".join(receipt.slots) or "none held a value"),
+            ("history erased", f"{receipt.history:,} writes"),
+            ("writes up to", f"{printing.time(receipt.erased_at)} UTC cannot come back"),
+            ("done", f"{printing.time(receipt.done_at)} UTC"),
+            ("bytes", printing.bytes_gone(receipt.bytes_gone, receipt.remains)),
         ],
     )

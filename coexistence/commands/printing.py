@@ -69,6 +69,11 @@ def _console(on_error: bool) -> Console:
     return Console(stderr=on_error, highlight=False)
 
 
+def bytes_gone(gone: bool, remains: str) -> str:
+    """Return in words whether what was erased is in no file any more."""
+    return "gone from every file" if gone else f"not known to be gone: {remains}"
+
+
 def shown(text: str) -> Text:
     """Return text that a terminal only shows."""
     return Text("".join(one if one.isprintable() else _spelled(one) for one in text))

@@ -8,6 +8,7 @@ from coexistence.commands.exporting import export_profiles
 from coexistence.commands.forget import forget
 from coexistence.commands.importing import import_profiles
 from coexistence.commands.link import link
+from coexistence.commands.purge import purge
 from coexistence.commands.show import show
 
 profile = typer.Typer(help="What is kept about users.", no_args_is_help=True)
@@ -16,3 +17,4 @@ profile.command("export")(export_profiles)
 profile.command("import")(import_profiles)
 profile.command("forget")(forget)
 profile.command("link")(link)
+profile.command("purge")(purge)

@@ -97,7 +97,7 @@ def test_nobody_is_forgotten_all_the_same(known: SQLProfileStore, coexist: Coexi
     again = coexist("profile", "forget", "carol", stdin="y\n", terminal=True)
     assert again.code == 0
     assert "Nothing is kept of it about carol (namespace bank)." in again.err
-    assert "nothing was there" in again.out
+    assert "none held a value" in again.out
 
 
 def test_what_cannot_be_read_can_be_erased(

@@ -25,6 +25,8 @@ COMMANDS = [
     ("import", "bad.jsonl"),
     ("link", "bob", "ann", "--dry-run"),
     ("link", "bob", "ann", "--yes"),
+    ("purge", "--dry-run"),
+    ("purge",),
     ("forget", "ann", "--dry-run"),
     ("forget", "ann"),
     ("forget", "ann", "--yes"),

@@ -13,7 +13,7 @@ from tests.commands.conftest import Coexist, T
 STORE = '''
 from tests.profile_store.memory_store import MemoryStore
 
-_kept = MemoryStore(None)
+_profiles, _histories = {}, {}
 
 
 class Store(MemoryStore):
@@ -21,8 +21,8 @@ class Store(MemoryStore):
 
     def __init__(self, config):
         super().__init__(config)
-        self._profiles = _kept._profiles
-        self._histories = _kept._histories
+        self._profiles = _profiles
+        self._histories = _histories
 '''
 
 LINE: dict[str, Any] = {
@@ -80,11 +80,14 @@ def test_erasures_are_refused_by_name(coexist: Coexist) -> None:
     ]
 
 
-def test_what_needs_sql_says_so(coexist: Coexist) -> None:
-    done = coexist("profile", "export", "--all")
+@pytest.mark.parametrize("command", [("export", "--all"), ("purge",)])
+def test_what_needs_sql_says_so(coexist: Coexist, command: tuple[str, ...]) -> None:
+    done = coexist("profile", *command)
     assert (done.code, done.out) == (1, "")
     (complaint,) = done.complaints
-    assert complaint.startswith("coexist: --all needs a store of type SQL; profile_store.type is ")
+    assert complaint.startswith(
+        f"coexist: {command[-1]} needs a store of type SQL; profile_store.type is "
+    )
 
 
 def test_a_hashed_id_is_refused(coexist: Coexist) -> None:
