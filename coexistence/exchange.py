@@ -129,6 +129,12 @@ class Exchange:
             self._refuse(self._observed.refused, metrics.BY_DOMAIN)
         return self._observed
 
+    def has_outlived(self, slot: str) -> bool:
+        """Return whether the profile kept a slot's value for a time only, which is over."""
+        if self.profile is None or slot not in self.slots.shared or slot in self._refused:
+            return False
+        return self._runtime.retention.limits_slot(slot) and not self.profile.state(slot).held
+
     @property
     def busy(self) -> bool:
         """Whether a skill is running: a flow is on the stack, or a form is active."""

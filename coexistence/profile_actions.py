@@ -154,7 +154,10 @@ class ActionSessionStart(Action):  # type: ignore[misc]
 
 
 def _carried_over(exchange: Exchange) -> dict[str, Any]:
-    """Return the slots that a new session takes over from the one before, as Rasa's own does."""
+    """Return the slots that a new session takes over from the one before, as Rasa's own does.
+
+    But none that the profile was to keep for a time only, when that is over.
+    """
     slots = exchange.tracker.slots
     kept = {}
     if slots.get(_SESSION_METADATA) is not None:
@@ -163,7 +166,11 @@ def _carried_over(exchange: Exchange) -> dict[str, Any]:
         for name, value in slots.items():
             spec = exchange.slots.get(name)
             initial = spec.initial_value if spec is not None else None
-            if value != initial and (name == ROUTING_SLOT or name not in RASA_SLOTS):
+            if (
+                value != initial
+                and (name == ROUTING_SLOT or name not in RASA_SLOTS)
+                and not exchange.has_outlived(name)
+            ):
                 kept[name] = value
     return kept
 

@@ -18,6 +18,7 @@ from coexistence.shared_slots import DomainCache
 from coexistence.telemetry import Telemetry
 from profile_store import InvalidSettings, ProfileKey, ProfileStore, SQLProfileStore, opening
 from profile_store.endpoints import SECTION
+from profile_store.retention import Retention
 
 if TYPE_CHECKING:
     from coexistence.signed_tokens import SignedTokens
@@ -34,6 +35,7 @@ class Runtime:
 
     def __init__(self, config: Settings, store: ProfileStore | None = None) -> None:
         self.settings = config
+        self.retention = Retention(config.retention)
         self.tokens = _signed_tokens(config)
         self.meter = metrics.make(config.metrics)
         self.store = store or opening.open_store(config)

@@ -128,6 +128,10 @@ class Settings(store_settings.StoreSettings):
         default_factory=SharedSlotSettings,
         description="`include` and `exclude`: lists of slots, beside what the domain flags.",
     )
+    sensitive_slots: list[Text] = pydantic.Field(
+        default_factory=list,
+        description="Slots whose values no `coexist` command prints unless `--reveal` is given.",
+    )
     max_body_bytes: int = pydantic.Field(
         default=33_554_432,
         ge=1024,

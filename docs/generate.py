@@ -143,7 +143,8 @@ def _metavar(argument: Any) -> str:
 def _written(param: Any) -> str:
     if param.param_type_name == "argument":
         return str(param.name.upper())
-    return ", ".join(param.opts) if param.is_flag else f"{param.opts[-1]} {param.name.upper()}"
+    options = ", ".join(param.opts)
+    return options if param.is_flag else f"{options} {param.name.upper()}"
 
 
 def _default(param: Any) -> str:

@@ -4,6 +4,7 @@ This package knows nothing of Rasa; `coexistence` does.
 """
 
 from profile_store.errors import (
+    InvalidExport,
     InvalidKey,
     InvalidSettings,
     InvalidValue,
@@ -31,6 +32,7 @@ from profile_store.sql_store import SQLProfileStore
 from profile_store.store import ProfileStore
 
 __all__ = [
+    "InvalidExport",
     "InvalidKey",
     "InvalidSettings",
     "InvalidValue",

@@ -81,8 +81,9 @@ class Batcher(Generic[Request]):
     """Runs `serve(calls)` in one thread for all the calls that wait, at most `batch_size` at once.
 
     `serve` sets `answer` or `failure` on each call. `closed` runs in the thread as
-    its last act. Deadlines are seconds of `time.monotonic`; a call that is past its own when
-    its turn comes is not served. An `observer` hears of batches and of what waits.
+    its last act. `between` runs there before each batch, and again when nothing has come after as
+    many seconds as it returned. Deadlines are seconds of `time.monotonic`; a call that is past its
+    own when its turn comes is not served. An `observer` hears of batches and of what waits.
 
     Raises:
         StoreBusy: when `queue_size` calls wait already.
@@ -98,8 +99,10 @@ class Batcher(Generic[Request]):
         queue_size: int,
         batch_size: int,
         timeout: float,
+        between: Callable[[], float | None] | None = None,
     ) -> None:
         self.observer: Observer | None = None
+        self._between = between
         self._serve = serve
         self._closed = closed
         self._queue_size = queue_size
@@ -185,12 +188,21 @@ class Batcher(Generic[Request]):
         try:
             goes_on = True
             while goes_on:
-                goes_on = woken.get()
+                goes_on = self._next(woken)
                 while waiting:
                     most = min(len(waiting), self._batch_size)
                     self._answer([waiting.popleft() for _ in range(most)])
         finally:
             self._closed()
+
+    def _next(self, woken: queue.SimpleQueue[bool]) -> bool:
+        if self._between is None:
+            return woken.get()
+        while True:
+            try:
+                return woken.get(timeout=self._between())
+            except queue.Empty:
+                continue
 
     def _answer(self, calls: list[Call[Request]]) -> None:
         now = time.monotonic()

@@ -7,7 +7,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -23,6 +24,8 @@ from profile_store import (
 )
 
 logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 CLOCK_CHECK_INTERVAL = 60.0
 """Seconds for which the measured difference to the database's clock is taken as right."""
@@ -232,6 +235,21 @@ def on_the_disk(connection: sa.Connection) -> Iterator[None]:
             connection.exec_driver_sql(f"PRAGMA synchronous = {before}")
 
 
+ATTEMPTS = 5
+"""How often work that lost a deadlock is tried before its callers are told."""
+
+
+def persistently(work: Callable[[], Answer]) -> Answer:
+    """Return what some work comes to; it is done again when it lost a deadlock."""
+    for _ in range(1, ATTEMPTS):
+        try:
+            return work()
+        except sa.exc.DBAPIError as error:
+            if not is_transient(error):
+                raise
+    return work()
+
+
 def is_transient(error: sa.exc.DBAPIError) -> bool:
     """Return whether the same work, done again at once, may well succeed."""
-    return engine.error_code(error) in _TRANSIENT
+    return not _TRANSIENT.isdisjoint(engine.error_codes(error))

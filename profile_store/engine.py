@@ -126,6 +126,8 @@ def _preparation(backend: str, config: settings.StoreSettings) -> Any:
         statements = [
             f"PRAGMA synchronous = {config.synchronous}",
             "PRAGMA foreign_keys = ON",
+            # On by default in some builds only; what is deleted is overwritten with zeros.
+            "PRAGMA secure_delete = ON",
         ]
     elif backend == "postgresql":
         statements = [
@@ -207,18 +209,30 @@ def _remedy(error: sa.exc.DBAPIError, url: sa.URL) -> str:
     return f"{does} " if does else ""
 
 
-def error_code(error: sa.exc.DBAPIError) -> object:
-    """Return a driver error's SQLSTATE or number, None where it has none."""
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None:
-        return state
+_LOCKED = {"55P03", 1205}
+
+
+def is_locked(error: sa.exc.DBAPIError) -> bool:
+    """Return whether somebody else held a lock for longer than was waited for it."""
+    # SQLite's error code has been told since Python 3.11 only
+    return not _LOCKED.isdisjoint(error_codes(error)) or "is locked" in str(error.orig)
+
+
+_UNSPECIFIC = "HY000"
+"""The SQLSTATE of whatever has none of its own: then MySQL's number tells more."""
+
+
+def error_codes(error: sa.exc.DBAPIError) -> list[object]:
+    """Return a driver error's codes, the one that tells most first: a SQLSTATE, MySQL's number."""
     arguments = getattr(error.orig, "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+    number = arguments[0] if arguments and isinstance(arguments[0], int) else None
+    state = getattr(error.orig, "sqlstate", None)
+    codes = [number, state] if state == _UNSPECIFIC else [state, number]
+    return [code for code in codes if code is not None]
 
 
 def error_name(error: sa.exc.DBAPIError) -> str:
     """Return a driver error's type and code, never its message: that may quote a user's data."""
-    code = error_code(error)
     name = type(error.orig).__name__
-    sqlite_name = getattr(error.orig, "sqlite_errorname", None)
-    return f"{name} {code or sqlite_name}" if code or sqlite_name else name
+    codes = error_codes(error) or [getattr(error.orig, "sqlite_errorname", None)]
+    return f"{name} {codes[0]}" if codes[0] else name

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import msgspec
 import sqlalchemy as sa
 
-from profile_store import rows
+from profile_store import rows, wiping
 from profile_store.connection import transaction
 from profile_store.profile import Profile, ProfileKey, Receipt
 
@@ -20,10 +21,12 @@ def forget(
         profile = rows.read_profiles(connection, [key])[key]
         receipt = receipt_for(key, profile, named, at)
         if named is None:
-            rows.erase_profile(connection, key, receipt.erased_at)
+            past = rows.erase_profile(connection, key, receipt.erased_at)
         else:
-            rows.erase_slots(connection, key, dict.fromkeys(sorted(named), receipt.erased_at))
-    return receipt
+            erasures = dict.fromkeys(sorted(named), receipt.erased_at)
+            past = rows.erase_slots(connection, key, erasures)
+        wiping.mark(connection)
+    return msgspec.structs.replace(receipt, history=past)
 
 
 def receipt_for(

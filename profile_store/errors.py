@@ -23,6 +23,10 @@ class InvalidValue(ProfileStoreError):
     """A value cannot be kept: it is not JSON, or larger than `max_value_bytes`."""
 
 
+class InvalidExport(ProfileStoreError):
+    """What is to be imported is not what an export wrote; the message names the field."""
+
+
 class ValueUnreadable(ProfileStoreError):
     """A stored value's key is missing, or it was tampered with; the message names its slot."""
 

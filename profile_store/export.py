@@ -10,12 +10,13 @@ import sqlalchemy as sa
 
 from profile_store import rows
 from profile_store.profile import Profile, ProfileKey, SlotWrite
+from profile_store.retention import Kept
 
 
-def export(connection: sa.Connection, key: ProfileKey) -> dict[str, Any]:
-    """Return a profile with its tombstones and its history."""
-    profile = rows.read_profiles(connection, [key])[key]
-    return as_json(key, profile, rows.read_history(connection, key, None, None))
+def export(connection: sa.Connection, key: ProfileKey, kept: Kept) -> dict[str, Any]:
+    """Return what is kept of a profile, with its tombstones and its history."""
+    profile = kept.profile(rows.read_profiles(connection, [key])[key])
+    return as_json(key, profile, rows.read_history(connection, key, None, None, kept))
 
 
 def as_json(key: ProfileKey, profile: Profile, history: Iterable[SlotWrite]) -> dict[str, Any]:

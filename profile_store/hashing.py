@@ -62,6 +62,17 @@ class Hashed:
         return PREFIX + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+def fingerprint(config: StoreSettings) -> str | None:
+    """Return what tells the key of some settings from others, and nothing about it; None if none.
+
+    An export carries it, so that hashes are not taken for those of another key.
+    """
+    if config.user_id_key is None:
+        return None
+    (secret,) = keys.parse(config.user_id_key.get_secret_value())
+    return keys.fingerprint(secret).hex()
+
+
 def make(config: StoreSettings) -> Identities:
     """Return how some settings want ids to be stored."""
     if config.user_id_key is None:

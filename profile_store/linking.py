@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
 
-from profile_store import merge, rows, values
+from profile_store import merge, rows, values, wiping
 from profile_store.connection import transaction
 from profile_store.limits import within_limit
 from profile_store.profile import Profile, ProfileKey, SlotState, SlotWrite, Source
+from profile_store.retention import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +22,16 @@ LINKED = Source(action="link")
 
 
 def link(
-    connection: sa.Connection, source: ProfileKey, target: ProfileKey, max_slots: int
+    connection: sa.Connection,
+    source: ProfileKey,
+    target: ProfileKey,
+    max_slots: int,
+    kept: Kept,
 ) -> Profile:
-    """Merge a profile into another, erase what was merged, and return the other."""
-    read = rows.read_profiles(connection, [source])[source]
+    """Merge what is kept of a profile into another, erase what was merged, return the other."""
+    read = kept.profile(rows.read_profiles(connection, [source])[source])
     held = {slot: state for slot, state in read.states.items() if state.held}
-    sealed_past = rows.read_past(connection, source) if held else []
+    sealed_past = rows.read_past(connection, source, kept) if held else []
     stuck = {
         **read.unreadable,
         **{write.slot: reason for write, reason in sealed_past if reason},
@@ -40,23 +45,14 @@ def link(
     refused: dict[str, str] = {}
     with transaction(connection):
         rows.lock(connection, [target])
-        profile = rows.read_profiles(connection, [target])[target]
+        profile = kept.profile(rows.read_profiles(connection, [target])[target])
         arriving = merge.changes(profile, moved(copied, profile))
         news = within_limit(profile, arriving, max_slots, refused)
         held = {slot: state for slot, state in held.items() if slot not in refused}
-        known = rows.read_past(connection, target) if past else []
-        theirs = {(write.slot, write.written_at): (write, reason) for write, reason in known}
+        known = rows.read_past(connection, target, kept) if past else []
         if news:
             rows.write(connection, {target: news})
-        rows.write_history(
-            connection,
-            target,
-            [
-                write
-                for write in moved_history(past, held, [write for write, _ in known], profile)
-                if _wins(write, *theirs.get((write.slot, write.written_at), (None, "")))
-            ],
-        )
+        rows.write_history(connection, target, new_history(past, held, known, profile))
         profile = merge.merge_profile(profile, news)
     if held:
         # A second transaction, so that the two users' rows may lie on two machines.
@@ -64,6 +60,7 @@ def link(
             rows.lock(connection, [source])
             current = rows.read_profiles(connection, [source])[source]
             rows.erase_slots(connection, source, erasures(held, current), LINKED)
+            wiping.mark(connection)
     return profile
 
 
@@ -90,6 +87,21 @@ def moved_history(
         if write.slot in held
         and write.written_at <= held[write.slot].written_at
         and write.written_at > begun.get(write.slot, target.state(write.slot).written_at)
+    ]
+
+
+def new_history(
+    past: Iterable[SlotWrite],
+    held: Mapping[str, SlotState],
+    known: Sequence[tuple[SlotWrite, str]],
+    target: Profile,
+) -> list[SlotWrite]:
+    """Return what of `moved_history` changes a history; `known` has why a write is unreadable."""
+    theirs = {(write.slot, write.written_at): (write, reason) for write, reason in known}
+    return [
+        write
+        for write in moved_history(past, held, [write for write, _ in known], target)
+        if _wins(write, *theirs.get((write.slot, write.written_at), (None, "")))
     ]
 
 

@@ -210,8 +210,17 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What an erasure removed: the slots that held a value, up to the time `erased_at`."""
+    """What an erasure removed: the slots that held a value, up to the time `erased_at`.
+
+    `history` counts the entries of the history that went with them. `done_at` is when, in seconds
+    on the database's clock. `bytes_gone` tells that no file of the database holds any of it any
+    more; where that is not known, `remains` says in words what is left to be done, and by whom.
+    """
 
     key: ProfileKey
     slots: tuple[str, ...]
     erased_at: float
+    history: int = 0
+    done_at: float = NEVER
+    bytes_gone: bool = False
+    remains: str = ""

@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from profile_store import errors, migrate, schema, sealing
+from profile_store import errors, migrate, schema, sealing, wiping
 from profile_store import rows as profile_rows
-from profile_store.connection import is_transient, transaction
+from profile_store.connection import persistently, transaction
 from profile_store.endpoints import SECTION
 from profile_store.profile import ProfileKey
 from profile_store.settings import StoreSettings
@@ -28,9 +28,6 @@ BATCH = 200
 
 PASSES = 5
 """Walks along everything: servers that still write with another key leave work behind one."""
-
-ATTEMPTS = 5
-"""How often a batch that lost a deadlock is tried."""
 
 _TABLES = (schema.profile_slot, schema.profile_slot_history)
 
@@ -60,7 +57,10 @@ def rotate(config: StoreSettings, progress: Callable[[int, int], None]) -> Rotat
     patient = config.model_copy(update={"timeout": migrate.PATIENCE})
     with migrate.connected(patient) as connection:
         migrate.check(connection)
-        return _Walk(connection, sealed, progress).run()
+        rotation = _Walk(connection, sealed, progress).run()
+        # What was sealed with the old key, or not at all, is in no file any more either.
+        wiping.finish(connection)
+        return rotation
 
 
 class _Walk:
@@ -150,15 +150,15 @@ class _Walk:
             )
             .values(value=sa.bindparam("b_new"))
         )
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                with transaction(self._connection):
-                    profile_rows.lock(self._connection, keys)
-                    return self._connection.execute(replace, changes).rowcount
-            except sa.exc.DBAPIError as error:
-                if not is_transient(error) or attempt == ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")  # pragma: no cover
+
+        def work() -> int:
+            with transaction(self._connection):
+                profile_rows.lock(self._connection, keys)
+                replaced: int = self._connection.execute(replace, changes).rowcount
+                wiping.mark(self._connection)
+            return replaced
+
+        return persistently(work)
 
 
 def _after(

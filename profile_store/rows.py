@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from profile_store import errors, sealing, statements, upserts, values
+from profile_store import errors, retention, sealing, statements, upserts, values
 from profile_store.prepared import prepare
 from profile_store.profile import (
     NEVER,
@@ -89,14 +89,18 @@ def _text(row: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def read_history(
-    connection: sa.Connection, key: ProfileKey, slot: str | None, limit: int | None
+    connection: sa.Connection,
+    key: ProfileKey,
+    slot: str | None,
+    limit: int | None,
+    kept: retention.Kept,
 ) -> list[SlotWrite]:
-    """Return a profile's history, newest first.
+    """Return what is kept of a profile's history, newest first.
 
     Raises:
         ValueUnreadable: when a value of it cannot be read: a part would pass for the whole.
     """
-    past = read_past(connection, key, slot, limit)
+    past = read_past(connection, key, kept, slot, limit)
     for _, unreadable in past:
         if unreadable:
             raise errors.ValueUnreadable(unreadable)
@@ -104,12 +108,16 @@ def read_history(
 
 
 def read_past(
-    connection: sa.Connection, key: ProfileKey, slot: str | None = None, limit: int | None = None
+    connection: sa.Connection,
+    key: ProfileKey,
+    kept: retention.Kept,
+    slot: str | None = None,
+    limit: int | None = None,
 ) -> list[tuple[SlotWrite, str]]:
-    """Return a profile's history, newest first, with the reasons why values cannot be read."""
+    """Return the same, with the reasons why values cannot be read."""
     opening = sealing.of(connection)
     past = []
-    for row in connection.execute(statements.read_history(key, slot, limit)):
+    for row in connection.execute(statements.read_history(key, slot, limit, kept.rows)):
         value, unreadable = None, ""
         try:
             value = values.decode(opening.open(key, row.slot, bytes(row.value)))
@@ -237,10 +245,13 @@ def erase_slots(
     key: ProfileKey,
     erasures: Mapping[str, float],
     source: Source = UNKNOWN_SOURCE,
-) -> None:
-    """Put tombstones in the place of slots that are not newer, and delete their history."""
+) -> int:
+    """Put tombstones in the place of slots that are not newer, and delete their history.
+
+    Returns how many entries of the history that were.
+    """
     if not erasures:
-        return
+        return 0
     write(
         connection,
         {
@@ -250,7 +261,7 @@ def erase_slots(
             }
         },
     )
-    connection.execute(
+    deleted = connection.execute(
         statements.erase_slot_history(),
         [
             {
@@ -262,12 +273,18 @@ def erase_slots(
             for slot, at in sorted(erasures.items())
         ],
     )
+    return deleted.rowcount
 
 
-def erase_profile(connection: sa.Connection, key: ProfileKey, at: float) -> None:
-    """Move a profile's erasure to a time, and delete what it covers."""
+def erase_profile(connection: sa.Connection, key: ProfileKey, at: float) -> int:
+    """Move a profile's erasure to a time, and delete what it covers.
+
+    Returns how many entries of the history that were.
+    """
     lock(connection, [key], at)
-    for statement in statements.erase_everything():
-        connection.execute(
-            statement, {"b_namespace": key.namespace, "b_user_id": key.user_id, "b_erased_at": at}
-        )
+    covered = {"b_namespace": key.namespace, "b_user_id": key.user_id, "b_erased_at": at}
+    history, *slots = statements.erase_everything()
+    deleted = connection.execute(history, covered).rowcount
+    for statement in slots:
+        connection.execute(statement, covered)
+    return deleted

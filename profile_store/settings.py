@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from profile_store import errors, keys, urls
 from profile_store.endpoints import ENV_PREFIX, origin, read_section
 from profile_store.profile import MAX_NAMESPACE, ProfileKey
+from profile_store.retention import RetentionSettings
 
 SQL = "SQL"
 LISTED = "The settings are listed in docs/settings.md."
@@ -143,6 +144,10 @@ class StoreSettings(pydantic_settings.BaseSettings):
     )
     max_slots: int = pydantic.Field(
         default=256, ge=1, le=100_000, description="How many slots one profile may hold."
+    )
+    retention: RetentionSettings = pydantic.Field(
+        default_factory=RetentionSettings,
+        description="`default`, `slots` and `erasures`: how long what is kept.",
     )
 
     encryption_keys: Annotated[_Keys | None, pydantic.BeforeValidator(_joined)] = pydantic.Field(

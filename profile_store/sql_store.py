@@ -26,7 +26,8 @@ from profile_store import (
     settings,
 )
 from profile_store.batching import Batcher, Call
-from profile_store.connection import DatabaseConnection, is_transient, on_the_disk
+from profile_store.connection import ATTEMPTS, DatabaseConnection, is_transient, on_the_disk
+from profile_store.housekeeping import Housekeeping
 from profile_store.metering import Observer
 from profile_store.profile import (
     Outcome,
@@ -37,10 +38,8 @@ from profile_store.profile import (
     SlotState,
     SlotWrite,
 )
+from profile_store.retention import Kept, Retention
 from profile_store.store import ProfileStore
-
-ATTEMPTS = 5
-"""How often work that lost a deadlock is tried before its callers are told."""
 
 News = Mapping[str, SlotState]
 Answer = TypeVar("Answer")
@@ -55,6 +54,7 @@ class _Sync(msgspec.Struct):
     key: ProfileKey
     news: News
     refused: dict[str, str]
+    late: News | None = None
     basis: Profile | None = None
     changes: News = {}
 
@@ -76,12 +76,16 @@ class SQLProfileStore(ProfileStore):
         self._config = config
         self._database = DatabaseConnection(config)
         self._identities = hashing.make(config)
+        retention = Retention(config.retention)
+        self._kept = Kept(retention, self._database.now)
+        self._housekeeping = Housekeeping(config, self._database, retention)
         self._batcher: Batcher[_Sync | _Task] = Batcher(
             self._serve,
             closed=self._database.drop,
             queue_size=config.queue_size,
             batch_size=config.batch_size,
             timeout=config.timeout,
+            between=self._housekeeping.between_batches(),
         )
         self._written = 0
         self._looked: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
@@ -100,6 +104,7 @@ class SQLProfileStore(ProfileStore):
     ) -> Outcome:
         refused: dict[str, str] = {}
         news: News = {}
+        late: News | None = None
         try:
             self._database.fail_fast()
             if writes or releases:
@@ -112,10 +117,11 @@ class SQLProfileStore(ProfileStore):
                     max_value_bytes=self._config.max_value_bytes,
                     stored_source=self._identities.source,
                 )
-            request = _Sync(self._identities.stored(key), news, refused)
+                news, late = self._kept.arriving(news)
+            request = _Sync(self._identities.stored(key), news, refused, late)
             known = self._from_memory(request)
             if known is not None:
-                return Outcome(known, refused)
+                return Outcome(self._kept.profile(known, late), refused)
             outcome: Outcome = await self._batcher.submit(request)
         except errors.ProfileStoreError as error:
             self._tell(error)
@@ -139,7 +145,11 @@ class SQLProfileStore(ProfileStore):
         def forget(connection: sa.Connection) -> Receipt:
             recent.of(connection).discard(stored)
             with on_the_disk(connection):
-                return erasure.forget(connection, stored, named, at)
+                receipt = erasure.forget(connection, stored, named, at)
+                remains = self._housekeeping.wipe(connection)
+            return msgspec.structs.replace(
+                receipt, done_at=self._database.now(), bytes_gone=not remains, remains=remains
+            )
 
         receipt = await self._task(forget)
         return msgspec.structs.replace(receipt, key=key)
@@ -153,7 +163,7 @@ class SQLProfileStore(ProfileStore):
             recent.of(connection).discard(source)
             recent.of(connection).discard(target)
             with on_the_disk(connection):
-                return linking.link(connection, source, target, self._config.max_slots)
+                return linking.link(connection, source, target, self._config.max_slots, self._kept)
 
         return await self._task(link)
 
@@ -164,12 +174,14 @@ class SQLProfileStore(ProfileStore):
             arrivals.check_slot(slot)
         stored = self._identities.stored(key)
         return await self._task(
-            lambda connection: rows.read_history(connection, stored, slot, limit)
+            lambda connection: rows.read_history(connection, stored, slot, limit, self._kept)
         )
 
     async def export(self, key: ProfileKey) -> dict[str, Any]:
         stored = self._identities.stored(key)
-        exported = await self._task(lambda connection: export.export(connection, stored))
+        exported = await self._task(
+            lambda connection: export.export(connection, stored, self._kept)
+        )
         return {**exported, "user_id": key.user_id}
 
     async def health(self) -> None:
@@ -288,7 +300,8 @@ class SQLProfileStore(ProfileStore):
             connection, keys, lambda read: self._merge(read, requests)
         )
         for call, request in zip(calls, requests, strict=True):
-            call.answer = Outcome(profiles[request.key], request.refused)
+            seen = self._kept.profile(profiles[request.key], request.late)
+            call.answer = Outcome(seen, request.refused)
         if self._written and self._batcher.observer is not None:
             self._batcher.observer.stored(self._written)
 
@@ -298,7 +311,7 @@ class SQLProfileStore(ProfileStore):
         for request in requests:
             if not request.news:
                 continue
-            profile = profiles[request.key]
+            profile = self._kept.profile(profiles[request.key])
             if profile is request.basis:
                 news = request.changes
             else:

@@ -7,7 +7,7 @@ prepared by PostgreSQL, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,15 @@ _ZERO: sa.ColumnElement[float] = sa.literal_column("0.0")
 
 BEGIN = {"sqlite": "BEGIN IMMEDIATE"}
 """How a writing transaction begins; SQLite takes its write lock at once, for it cannot later."""
+
+_SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+
+BEGIN_READING = {
+    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "mysql": _SNAPSHOT,
+    "mariadb": _SNAPSHOT,
+}
+"""How a transaction begins whose statements all see the database at one moment."""
 
 
 def read_profiles(dialect: str) -> sa.CompoundSelect[Any]:
@@ -123,10 +132,15 @@ def _covered(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def read_history(key: ProfileKey, slot: str | None, limit: int | None) -> sa.Select[Any]:
-    """Select a profile's history, newest first."""
+def read_history(
+    key: ProfileKey,
+    slot: str | None,
+    limit: int | None,
+    kept: Callable[[Any], Iterable[sa.ColumnElement[bool]]],
+) -> sa.Select[Any]:
+    """Select what is kept of a profile's history, newest first."""
     statement = sa.select(schema.profile_slot_history).where(
-        _history.namespace == key.namespace, _history.user_id == key.user_id
+        _history.namespace == key.namespace, _history.user_id == key.user_id, *kept(_history)
     )
     if slot is not None:
         statement = statement.where(_history.slot == slot)

@@ -12,6 +12,8 @@ from profile_store.profile import Outcome, Profile, ProfileKey, Receipt, Release
 class ProfileStore(abc.ABC):
     """A database of profiles. Every method may be called from any event loop, at any time.
 
+    What is older than `retention` allows is not there for any of them.
+
     Each answers after its commit. Every method raises:
 
         StoreUnavailable: the database did not answer, or not in time (`profile_store.timeout`
@@ -64,8 +66,10 @@ class ProfileStore(abc.ABC):
         """Erase slots, or the whole profile, with their history; tombstones stay.
 
         `at` is in seconds on the writer's clock, and `clock` what that showed last, as in `sync`.
-        The receipt names the slots that held a value. All that is stored goes, even what claims to
-        be newer; writes that arrive later count again when they are newer than the erasure.
+        The receipt names the slots that held a value, counts what went from the history, and tells
+        whether the bytes are gone or what remains to be done. All that is stored goes, even what
+        claims to be newer; writes that arrive later count again when they are newer than the
+        erasure.
         """
 
     @abc.abstractmethod

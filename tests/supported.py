@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITES = ("actions", "coexistence", "migrations", "profile_store", "server", "testing",
+SUITES = ("actions", "coexistence", "commands", "migrations", "profile_store", "server", "testing",
           "transports")  # fmt: skip
 OLDEST_PYTHON = (3, 10)
 DEVELOPMENT = (

@@ -35,6 +35,7 @@ pytest.register_assert_rewrite(
             "machine",
             "ordering",
             "releases",
+            "retention",
             "storing",
         )
     )

@@ -16,7 +16,7 @@ from profile_store.endpoints import ENV_PREFIX
 OpenStore = Callable[..., ProfileStore]
 Keep = Callable[[ProfileStore], ProfileStore]
 
-LACKS = ("no_second_store", "no_reopening", "no_limits", "no_outage")
+LACKS = ("no_second_store", "no_reopening", "no_limits", "no_retention", "no_outage")
 
 
 class Contract:
@@ -30,6 +30,9 @@ class Contract:
 
     no_limits: ClassVar[str] = ""
     """Why `max_value_bytes` and `max_slots` cannot be set."""
+
+    no_retention: ClassVar[str] = ""
+    """Why `retention` cannot be set."""
 
     no_outage: ClassVar[str] = ""
     """Why there is no database that could be out of reach."""
@@ -49,10 +52,11 @@ class Contract:
                     "it is the reason that skipped tests are reported with."
                 )
 
-    def open_store(self, database: Any, **limits: int) -> ProfileStore:
+    def open_store(self, database: Any, **limits: Any) -> ProfileStore:
         """Return a new store on a test's database; the kit closes it.
 
-        `limits` are `max_value_bytes` and `max_slots`, the defaults where they are not given.
+        `limits` are `max_value_bytes`, `max_slots` and `retention` as settings have them, the
+        defaults where they are not given.
         """
         raise NotImplementedError(f"Define {type(self).__name__}.open_store(self, database).")
 
@@ -117,6 +121,18 @@ class Contract:
         """Open a store with a `max_value_bytes` or `max_slots` of the test's own."""
         self._need("no_limits")
         return lambda **limits: kept(self.open_store(database, **limits))
+
+    @pytest.fixture
+    def open_for_a_time(self, database: Any, kept: Keep) -> OpenStore:
+        """Open a store with a `retention` of the test's own."""
+        self._need("no_retention")
+
+        def open_store(retention: dict[str, Any], **limits: int) -> ProfileStore:
+            if limits:
+                self._need("no_limits")
+            return kept(self.open_store(database, retention=retention, **limits))
+
+        return open_store
 
     @pytest.fixture
     def unreachable_store(self, database: Any, kept: Keep) -> ProfileStore:

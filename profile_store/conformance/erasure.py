@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -12,6 +13,8 @@ from profile_store.conformance.event_loop import in_own_event_loop
 
 SECRET = SlotWrite("name", "Ann", 10.0)
 OTHER = SlotWrite("city", "Bonn", 10.0)
+SLACK = 60.0
+"""Seconds that the test and the database may take and differ."""
 
 
 async def assert_nowhere(store: ProfileStore, key: ProfileKey, slot: str) -> None:
@@ -105,6 +108,25 @@ class Erasure(Contract):
         await store.store(ann, [SECRET, OTHER])
         receipt = await store.forget(ann, slots, at=12.0)
         assert (receipt.key, receipt.slots, receipt.erased_at) == (ann, ("city", "name"), 12.0)
+
+    @pytest.mark.parametrize("slots", [["name", "unknown"], None], ids=["slots", "profile"])
+    async def test_the_receipt_counts_what_went_from_the_history(
+        self, store: ProfileStore, ann: ProfileKey, slots: list[str] | None
+    ) -> None:
+        for at in (9.0, 10.0, 11.0):
+            await store.store(ann, [SlotWrite("name", at, at)])
+        await store.store(ann, [OTHER])
+        receipt = await store.forget(ann, slots, at=12.0)
+        assert receipt.history == (3 if slots else 4)
+        assert (await store.forget(ann, slots, at=12.0)).history == 0
+
+    async def test_the_receipt_tells_when_it_was_and_what_is_left_to_be_done(
+        self, store: ProfileStore, ann: ProfileKey
+    ) -> None:
+        await store.store(ann, [SECRET])
+        receipt = await store.forget(ann, at=12.0)
+        assert abs(receipt.done_at - time.time()) < SLACK
+        assert receipt.bytes_gone is not bool(receipt.remains)
 
     async def test_forgetting_again_finds_nothing(
         self, store: ProfileStore, ann: ProfileKey

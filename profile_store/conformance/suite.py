@@ -12,6 +12,7 @@ from profile_store.conformance.linking import Linking
 from profile_store.conformance.machine import Modelled
 from profile_store.conformance.ordering import Ordering
 from profile_store.conformance.releases import Releases
+from profile_store.conformance.retention import Retention
 from profile_store.conformance.storing import Storing
 
 
@@ -24,6 +25,7 @@ class StoreConformance(
     History,
     Linking,
     Clocks,
+    Retention,
     Availability,
     Ordering,
     Modelled,
@@ -32,6 +34,6 @@ class StoreConformance(
 
     Define `open_store` and `open_unreachable_store`; the class's name begins with `Test`, as
     pytest wants it. Override the fixture `database` where a folder is not what a store is opened
-    on. What a store cannot do is told by `no_second_store`, `no_reopening`, `no_limits` or
-    `no_outage`, and the tests that need it are skipped with that reason.
+    on. What a store cannot do is told by `no_second_store`, `no_reopening`, `no_limits`,
+    `no_retention` or `no_outage`, and the tests that need it are skipped with that reason.
     """

@@ -8,6 +8,8 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from profile_store import (
     Outcome,
     Profile,
@@ -26,6 +28,7 @@ from profile_store import (
     limits,
     linking,
     merge,
+    retention,
     values,
 )
 
@@ -35,6 +38,7 @@ class MemoryStore(ProfileStore):
 
     def __init__(self, config: StoreSettings) -> None:
         self._config = config
+        self._retention = retention.Retention(config.retention)
         self._lock = threading.Lock()  # event loops in several threads may call
         self._closed = False
         self._profiles: dict[ProfileKey, Profile] = {}
@@ -57,9 +61,11 @@ class MemoryStore(ProfileStore):
             now=time.time(),
             max_value_bytes=self._config.max_value_bytes,
         )
+        news, late = self._retention.arriving(news, time.time())
         with self._in_use():
             changed = merge.changes(self._profile(key), news)
-            return Outcome(self._merge(key, self._within_limit(key, changed, refused)), refused)
+            profile = self._merge(key, self._within_limit(key, changed, refused))
+            return Outcome(self._retention.seen(profile, time.time(), late), refused)
 
     async def forget(
         self,
@@ -74,7 +80,13 @@ class MemoryStore(ProfileStore):
         at = arrivals.erased_at(at, clock=clock, now=time.time())
         with self._in_use():
             profile = self._profile(key)
-            receipt = erasure.receipt_for(key, profile, slots, at)
+            entries = [write for write in self._past(key) if slots is None or write.slot in slots]
+            receipt = msgspec.structs.replace(
+                erasure.receipt_for(key, profile, slots, at),
+                history=len(entries),
+                done_at=time.time(),
+                bytes_gone=True,  # there are no files
+            )
             at = receipt.erased_at
             if slots is not None:
                 self._erase(key, dict.fromkeys(slots, at), Source())
@@ -135,11 +147,19 @@ class MemoryStore(ProfileStore):
             yield
 
     def _profile(self, key: ProfileKey) -> Profile:
-        return self._profiles.get(key, Profile())
+        """Return what is kept of a profile; what is past its time goes for good."""
+        known = self._profiles.get(key)
+        if known is None:
+            return Profile()
+        profile = self._profiles[key] = self._retention.seen(known, time.time())
+        return profile
 
     def _past(self, key: ProfileKey) -> list[SlotWrite]:
-        """Return a profile's history, newest first."""
-        past = self._histories.get(key, {}).values()
+        """Return what is kept of a profile's history, newest first; the rest goes, too."""
+        known = self._histories.get(key, {})
+        past = self._retention.history(known.values(), time.time())
+        for write in set(known) - {(write.slot, write.written_at) for write in past}:
+            del known[write]
         return sorted(past, key=lambda write: (-write.written_at, write.slot))
 
     def _within_limit(

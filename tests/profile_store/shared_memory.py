@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -51,7 +51,7 @@ class SharedMemoryConformance(StoreConformance):
     def database(self) -> Memory:
         return Memory()
 
-    def open_store(self, database: Memory, **limits: int) -> SharedMemoryStore:
+    def open_store(self, database: Memory, **limits: Any) -> SharedMemoryStore:
         return self.kind(StoreSettings(**limits), database)
 
     def open_unreachable_store(self, database: Memory) -> SharedMemoryStore:

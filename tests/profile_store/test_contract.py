@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
@@ -20,7 +22,7 @@ class SQLConformance(StoreConformance):
     def database(self, database: Database) -> Database:
         return database
 
-    def open_store(self, database: Database, **limits: int) -> SQLProfileStore:
+    def open_store(self, database: Database, **limits: Any) -> SQLProfileStore:
         return SQLProfileStore(StoreSettings(url=database.url, timeout=PATIENCE, **limits))
 
     def open_unreachable_store(self, database: Database) -> SQLProfileStore:

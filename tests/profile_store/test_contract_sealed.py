@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from profile_store import SQLProfileStore, StoreSettings
 from profile_store.conformance import StoreConformance
@@ -16,7 +17,7 @@ _orders = itertools.cycle([f"{OLD},{NEW}", f"{NEW},{OLD}"])
 class Sealed(StoreConformance):
     """Each store opened writes with the other key: in the middle of a change of keys."""
 
-    def open_store(self, database: Database, **limits: int) -> SQLProfileStore:
+    def open_store(self, database: Database, **limits: Any) -> SQLProfileStore:
         return SQLProfileStore(
             StoreSettings(
                 url=database.url,

@@ -8,6 +8,7 @@ from tests.profile_store.broken_stores import (
     merging,
     refusing,
     releasing,
+    retaining,
     serving,
     telling,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "merging",
     "refusing",
     "releasing",
+    "retaining",
     "serving",
     "telling",
 ]

@@ -1,0 +1,1 @@
+"""The commands of `coexist`, a module for each or for each group."""
