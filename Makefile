@@ -30,7 +30,7 @@ serve: $(STAMP)  ## install, migrate and serve the actions on port 5055 (loopbac
 	@$(BIN)/python -m rasa_sdk --actions actions
 
 test: $(STAMP)  ## run the whole test-suite, PostgreSQL included
-	@$(BIN)/python -m pytest -m "not rasa and not faults and not deployment" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not rasa and not faults and not deployment" $(ARGS)
 
 test-rasa: $(STAMP)  ## train and talk to a real Rasa Open Source 3.6
 	@$(BIN)/python -m pytest -m rasa $(ARGS)
