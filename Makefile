@@ -14,7 +14,7 @@ COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-
 
 .PHONY: help serve test test-rasa test-faults test-deployment check audit lock bench clean
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 $(STAMP): pyproject.toml $(PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
@@ -51,7 +51,7 @@ check: $(STAMP) audit  ## lint, types, architecture, vulnerabilities, oldest and
 	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/python -m tests.supported
 
-audit: $(STAMP)  ## look for known vulnerabilities in what is pinned; AUDIT=required: an error when none can be asked
+audit: $(STAMP)  ## look for known vulnerabilities in what is pinned (AUDIT=required: fail where nobody can be asked)
 	@$(LOCKED)/tools.txt
 	@$(BIN)/python -m tests.advisories
 
