@@ -9,6 +9,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q
 LOCKED := $(PIP) --require-hashes -r requirements
 SERVER := encryption,jwt,metrics,mysql,postgres
 PINS   := $(wildcard requirements/*.txt)
+PYTHONS := $(shell sed -n 's/.*Python :: \(3\.[0-9]*\)".*/\1/p' pyproject.toml)
+PLATFORMS := x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu aarch64-apple-darwin x86_64-pc-windows-msvc
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
           --no-header --no-annotate --no-emit-package rasa-coexistence
 
@@ -62,6 +64,11 @@ lock:  ## pin what pyproject.toml asks for anew; ARGS=--upgrade: in the newest v
 	@echo "-e .[$(SERVER)]" | $(COMPILE) -c requirements/development.txt - -o requirements/server.txt
 	@for group in build fuzz tools; do \
 	  $(COMPILE) $(ARGS) -c requirements/development.txt --group $$group -o requirements/$$group.txt || exit; done
+	@echo "Looking for wheels of all of it, for every Python and platform ..."
+	@for python in $(PYTHONS); do for platform in $(PLATFORMS); do \
+	  $(BIN)/uv pip install -q --dry-run --python-version $$python --python-platform $$platform \
+	    --target $(VENV)/none --only-binary :all: --require-hashes \
+	    -r requirements/development.txt -r requirements/tools.txt || exit; done; done
 
 bench: $(STAMP)  ## measure against the bare SDK, in one run
 	@$(BIN)/python -m benchmarks
