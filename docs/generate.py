@@ -21,11 +21,14 @@ import typer.main
 from pydantic.fields import FieldInfo
 
 import profile_store
+from coexistence import metrics as counted
+from coexistence import observation, signed_tokens, token_keys, webhook
+from coexistence.authentication import http
 from coexistence.authentication.configuration import TOKENS_VARIABLE
 from coexistence.cli import app
 from coexistence.metrics import Instruments
-from coexistence.settings import Settings
-from profile_store import ProfileStore
+from coexistence.settings import JwtSettings, Settings
+from profile_store import ProfileStore, arrivals, keys, profile, values
 from profile_store.endpoints import ENDPOINTS_VARIABLE, ENV_PREFIX
 
 FOLDER = Path(__file__).resolve().parent
@@ -103,6 +106,64 @@ def _limits(field: FieldInfo) -> str:
         elif isinstance(limit, annotated_types.MaxLen):
             words.append(f"at most {limit.max_length} characters")
     return ", ".join(words)
+
+
+def limits() -> str:
+    """Return what an action server refuses, cuts off or gives up on, and at how much."""
+    default = {name: field.default for name, field in Settings.model_fields.items()}
+    leeway = JwtSettings.model_fields["leeway"].default
+    seconds = "{:g} s".format
+    assert arrivals.CLOCK_TOLERANCE == observation.CLOCK_TOLERANCE
+    rows = [
+        ("a request over HTTP, inflated", _bytes(default["max_body_bytes"]), "413",
+         "`max_body_bytes`"),
+        ("what is read of a refused caller's request", _bytes(http.DRAINED_BYTES),
+         "the connection ends", ""),
+        ("nesting of a request over HTTP", f"{webhook.MAX_DEPTH}", "422", ""),
+        ("a request over gRPC", "4 MiB, nested 100 deep", "an error of gRPC's",
+         "gRPC's own"),
+        ("the name of an action", f"{webhook.MAX_ACTION_NAME} printable characters",
+         "422, `INVALID_ARGUMENT`", ""),
+        ("a slot's value", f"{_bytes(default['max_value_bytes'])} of JSON",
+         "the value is refused, the rest kept", "`max_value_bytes`"),
+        ("nesting of a slot's value", f"{values.MAX_DEPTH}", "the same", ""),
+        ("slots of a profile", f"{default['max_slots']}", "the same", "`max_slots`"),
+        ("the name of a slot", f"{profile.MAX_SLOT_NAME} characters", "the same", ""),
+        ("a user's id", f"{profile.MAX_USER_ID} characters",
+         "no profile for that call", ""),
+        ("a namespace", f"{profile.MAX_NAMESPACE} characters", "the server does not start",
+         "`namespace`"),
+        ("a time ahead of the newest event, or of the database's clock",
+         seconds(arrivals.CLOCK_TOLERANCE), "it is taken for the clock's", ""),
+        ("a signed token", f"{signed_tokens.MAX_TOKEN} characters", "no profile for that call", ""),
+        ("a token after it has expired", seconds(leeway), "no profile for that call",
+         "`jwt.leeway`"),
+        ("the secret of `HS256`", f"at least {token_keys.LEAST_SECRET_BYTES} bytes",
+         "the server does not start", ""),
+        ("an RSA key for tokens", f"at least {token_keys.LEAST_RSA_BITS} bits",
+         "the server does not start", ""),
+        ("a key that seals values, or hashes ids", f"{keys.KEY_BYTES} bytes",
+         "the server does not start", ""),
+        ("a call's wait for the database", seconds(default["timeout"]),
+         "the conversation goes on without its profile", "`timeout`"),
+        ("connecting to the database", seconds(default["connect_timeout"]), "the same",
+         "`connect_timeout`"),
+        ("calls that wait for the database, in a process", f"{default['queue_size']:,}",
+         "the same, at once", "`queue_size`"),
+        ("calls that share a transaction", f"{default['batch_size']}", "the next one takes them",
+         "`batch_size`"),
+        ("actions that metrics tell apart", f"{counted.MOST_ACTIONS}", "all others are `other`",
+         ""),
+        ("how often somebody may call, or try a secret", "**none**", "the network's task", ""),
+    ]  # fmt: skip
+    return table(("of", "limit", "beyond it", "setting"), iter(rows))
+
+
+def _bytes(number: int) -> str:
+    for size, unit in ((2**20, "MiB"), (2**10, "KiB")):
+        if number % size == 0:
+            return f"{number // size} {unit}"
+    return f"{number} bytes"
 
 
 def commands() -> str:
@@ -220,6 +281,7 @@ def metrics() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "commands": commands,
+    "limits": limits,
     "metrics": metrics,
     "coexistence": names("coexistence"),
     "profile_store": names("profile_store"),
@@ -238,7 +300,7 @@ def current(page: str) -> str:
 def main(arguments: list[str]) -> str | None:
     """Rewrite the pages, or name those that are stale."""
     stale = []
-    for path in sorted(FOLDER.glob("*.md")):
+    for path in sorted([*FOLDER.glob("*.md"), *FOLDER.parent.glob("SECURITY.md")]):
         page = path.read_text(encoding="utf-8")
         wanted = current(page)
         if wanted == page:

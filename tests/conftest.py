@@ -29,6 +29,16 @@ LEAVING_SECONDS = 10
 """How long a server may take to notice that a client has left."""
 
 
+MOST_WORKERS = 8
+"""Each has database servers of its own."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` makes; more than cores would miss deadlines."""
+    return min(os.cpu_count() or 1, MOST_WORKERS)
+
+
 @pytest.fixture
 def bare_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty folder, and an environment and a command line that set nothing."""

@@ -37,7 +37,7 @@ from profile_store.conformance.contract import Contract
 CHECKOUT = Path(__file__).resolve().parents[1]
 README = CHECKOUT / "README.md"
 DOCS = CHECKOUT / "docs"
-PAGES = [README, CHECKOUT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [README, CHECKOUT / "CHANGELOG.md", CHECKOUT / "SECURITY.md", *sorted(DOCS.glob("*.md"))]
 PACKAGES = [coexistence, profile_store]
 
 MOST_LINES = 350

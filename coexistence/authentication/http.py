@@ -15,7 +15,7 @@ from coexistence.authentication.credentials import Credentials
 
 OPEN_PATH = "/health"
 
-_DRAINED_BYTES = 1_048_576
+DRAINED_BYTES = 1_048_576
 """How much of a refused body is read, so that its sender hears why; more ends the connection."""
 
 
@@ -46,7 +46,7 @@ class Guard:
             return
         request.ctx.refused = True
         if request.stream is not None:
-            request.stream.request_max_size = _DRAINED_BYTES
+            request.stream.request_max_size = DRAINED_BYTES
         raise Unauthorized
 
     async def _refuse(self, request: Request) -> HTTPResponse | None:

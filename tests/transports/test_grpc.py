@@ -142,9 +142,11 @@ def nested(depth: int) -> bytes:
         (b"\xff" * 1000, grpc.StatusCode.UNKNOWN),
         (nested(10_000), grpc.StatusCode.UNKNOWN),
         (b"", grpc.StatusCode.INVALID_ARGUMENT),
+        (b"\0" * 2**22, grpc.StatusCode.UNKNOWN),
+        (b"\0" * (2**22 + 1), grpc.StatusCode.RESOURCE_EXHAUSTED),
         (b"\x0a\x06SECRET" + b"\0" * 50_000_000, grpc.StatusCode.RESOURCE_EXHAUSTED),
     ],
-    ids=["no message", "no bytes of one", "deep", "empty", "50 MB"],
+    ids=["no message", "no bytes of one", "deep", "empty", "4 MiB", "a byte more", "50 MB"],
 )
 def test_what_is_no_message_is_refused_by_grpc_in_one_line(
     server: GRPC, method: str, request_: bytes, status: grpc.StatusCode
