@@ -11,7 +11,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.interfaces import ActionMissingDomainException
 
-from coexistence import calls, events, failures, metrics, runtime, tracing
+from coexistence import calls, events, failures, metrics, runtime, status, tracing
 from coexistence.errors import TokenRefused
 from coexistence.hydration import hydrate
 from coexistence.identity import SENDER_ID, Identity, conversation_key, identify
@@ -32,11 +32,6 @@ from profile_store import (
 )
 
 logger = logging.getLogger(__name__)
-
-LOADED = "loaded"
-EMPTY = "empty"
-STORED = "stored"
-UNAVAILABLE = "unavailable"
 
 
 @lru_cache(maxsize=1024)
@@ -143,12 +138,7 @@ class Exchange:
     @property
     def status(self) -> str:
         """How fetching went, in the words of `profile_status`."""
-        if self.profile is None:
-            return UNAVAILABLE
-        held = len(self.profile)
-        if not held:
-            return EMPTY
-        return UNAVAILABLE if len(self.profile.unreadable) == held else LOADED
+        return status.of_fetched(self.profile)
 
     async def sync(self) -> None:
         """Store what was observed, and fetch what is newer, in one submission."""
@@ -341,14 +331,14 @@ class Exchange:
         }
 
     def status_event(
-        self, status: str | None = None, slots: Mapping[str, Any] | None = None
+        self, went: str | None = None, slots: Mapping[str, Any] | None = None
     ) -> list[EventType]:
         """Return the event that tells flows how it went, where the domain has a slot for it.
 
-        How fetching went, unless another `status` is given.
+        `went` is how fetching went, unless another word is given.
         """
         if STATUS_SLOT not in self.slots:
             return []
-        status = status or self.status
+        went = went or self.status
         before = (self.tracker.slots if slots is None else slots).get(STATUS_SLOT)
-        return [] if before == status else [SlotSet(STATUS_SLOT, status)]
+        return [] if before == went else [SlotSet(STATUS_SLOT, went)]

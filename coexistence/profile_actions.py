@@ -12,10 +12,11 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.interfaces import ActionMissingDomainException
 
 from coexistence import calls, failures, logs, metrics, plugin, routing
-from coexistence.exchange import EMPTY, STORED, UNAVAILABLE, Exchange
+from coexistence.exchange import Exchange
 from coexistence.hydration import hydrate
 from coexistence.observation import TICK
 from coexistence.shared_slots import FORGET_SLOT, RASA_SLOTS
+from coexistence.status import EMPTY, STORED, UNAVAILABLE
 from coexistence.system import RESET_ACTION, ROUTING_SLOT
 from coexistence.tags import hydrated_slot
 from profile_store import Profile

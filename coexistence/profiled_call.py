@@ -12,9 +12,10 @@ from rasa_sdk.events import EventType
 
 from coexistence import tags
 from coexistence.errors import RoutingSlotWritten
-from coexistence.exchange import UNAVAILABLE, Exchange
+from coexistence.exchange import Exchange
 from coexistence.observation import TICK, refuse
 from coexistence.shared_slots import STATUS_SLOT
+from coexistence.status import UNAVAILABLE
 from coexistence.system import ROUTING_SLOT, System
 from profile_store import Release, SlotWrite, Source
 

@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 import profile_store
 from coexistence import metrics as counted
-from coexistence import observation, signed_tokens, token_keys, webhook
+from coexistence import nesting, observation, signed_tokens, token_keys, webhook
 from coexistence.authentication import http
 from coexistence.authentication.configuration import TOKENS_VARIABLE
 from coexistence.cli import app
@@ -119,7 +119,7 @@ def limits() -> str:
          "`max_body_bytes`"),
         ("what is read of a refused caller's request", _bytes(http.DRAINED_BYTES),
          "the connection ends", ""),
-        ("nesting of a request over HTTP", f"{webhook.MAX_DEPTH}", "422", ""),
+        ("nesting of a request over HTTP", f"{nesting.MAX_DEPTH}", "422", ""),
         ("a request over gRPC", "4 MiB, nested 100 deep", "an error of gRPC's",
          "gRPC's own"),
         ("the name of an action", f"{webhook.MAX_ACTION_NAME} printable characters",

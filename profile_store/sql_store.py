@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -17,7 +17,6 @@ from profile_store import (
     errors,
     export,
     hashing,
-    limits,
     linking,
     merge,
     migrate,
@@ -25,8 +24,8 @@ from profile_store import (
     rows,
     settings,
 )
-from profile_store.batching import Batcher, Call
-from profile_store.connection import ATTEMPTS, DatabaseConnection, is_transient, on_the_disk
+from profile_store.batching import Batcher
+from profile_store.connection import DatabaseConnection, on_the_disk
 from profile_store.housekeeping import Housekeeping
 from profile_store.metering import Observer
 from profile_store.profile import (
@@ -35,34 +34,13 @@ from profile_store.profile import (
     ProfileKey,
     Receipt,
     Release,
-    SlotState,
     SlotWrite,
 )
 from profile_store.retention import Kept, Retention
+from profile_store.serving import News, Serving, Sync, Task
 from profile_store.store import ProfileStore
 
-News = Mapping[str, SlotState]
 Answer = TypeVar("Answer")
-
-
-class _Sync(msgspec.Struct):
-    """Merge news into a profile and return it; many are served by one transaction.
-
-    `changes` is what the news would change in `basis`, the profile as it is remembered.
-    """
-
-    key: ProfileKey
-    news: News
-    refused: dict[str, str]
-    late: News | None = None
-    basis: Profile | None = None
-    changes: News = {}
-
-
-class _Task(msgspec.Struct):
-    """Anything rarer, in a transaction of its own."""
-
-    run: Callable[[sa.Connection], Any]
 
 
 class SQLProfileStore(ProfileStore):
@@ -79,20 +57,20 @@ class SQLProfileStore(ProfileStore):
         retention = Retention(config.retention)
         self._kept = Kept(retention, self._database.now)
         self._housekeeping = Housekeeping(config, self._database, retention)
-        self._batcher: Batcher[_Sync | _Task] = Batcher(
-            self._serve,
+        self._serving = Serving(self._database, self._kept, config.max_slots)
+        self._batcher: Batcher[Sync | Task] = Batcher(
+            self._serving.serve,
             closed=self._database.drop,
             queue_size=config.queue_size,
             batch_size=config.batch_size,
             timeout=config.timeout,
             between=self._housekeeping.between_batches(),
         )
-        self._written = 0
         self._looked: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
     def observe(self, observer: Observer | None) -> None:
         """Let an observer hear of the store's work from now on, in place of any before it."""
-        self._batcher.observer = observer
+        self._batcher.observer = self._serving.observer = observer
 
     async def sync(
         self,
@@ -118,7 +96,7 @@ class SQLProfileStore(ProfileStore):
                     stored_source=self._identities.source,
                 )
                 news, late = self._kept.arriving(news)
-            request = _Sync(self._identities.stored(key), news, refused, late)
+            request = Sync(self._identities.stored(key), news, refused, late)
             known = self._from_memory(request)
             if known is not None:
                 return Outcome(self._kept.profile(known, late), refused)
@@ -194,7 +172,7 @@ class SQLProfileStore(ProfileStore):
     async def _task(self, run: Callable[[sa.Connection], Answer]) -> Answer:
         try:
             self._database.fail_fast()
-            answer: Answer = await self._batcher.submit(_Task(run))
+            answer: Answer = await self._batcher.submit(Task(run))
         except errors.ProfileStoreError as error:
             self._tell(error)
             raise
@@ -204,7 +182,7 @@ class SQLProfileStore(ProfileStore):
         if self._batcher.observer is not None:
             self._batcher.observer.failed(error)
 
-    def _from_memory(self, request: _Sync) -> Profile | None:
+    def _from_memory(self, request: Sync) -> Profile | None:
         """Return a profile that is known and stays as it is, unless the worker is at work.
 
         Waking it, and being woken by it, costs more than all the rest of such a call.
@@ -238,99 +216,3 @@ class SQLProfileStore(ProfileStore):
             self._looked.add(loop)
             loop.call_soon(self._looked.discard, loop)
         return True
-
-    # What follows runs in the worker thread.
-
-    def _serve(self, calls: Sequence[Call[_Sync | _Task]]) -> None:
-        with self._database.lock:
-            self._serve_all(calls)
-
-    def _serve_all(self, calls: Sequence[Call[_Sync | _Task]]) -> None:
-        syncs = [call for call in calls if isinstance(call.request, _Sync)]
-        if syncs and not self._attempt(syncs, self._serve_syncs) and len(syncs) > 1:
-            # One bad row must fail alone.
-            for call in syncs:
-                call.failure = None
-                self._attempt([call], self._serve_syncs)
-        for call in calls:
-            if isinstance(call.request, _Task):
-                self._attempt([call], _serve_task)
-
-    def _attempt(
-        self,
-        calls: Sequence[Call[_Sync | _Task]],
-        serve: Callable[[sa.Connection, Sequence[Call[Any]]], None],
-    ) -> bool:
-        """Serve calls; return False when it is worth serving each by itself."""
-        for attempt in range(1, ATTEMPTS + 1):
-            fresh = not self._database.connected
-            try:
-                serve(self._database.get(), calls)
-                self._database.check_in_place()
-            except sa.exc.DBAPIError as error:
-                if is_transient(error) and attempt < ATTEMPTS:
-                    continue
-                if error.connection_invalidated and not fresh:
-                    # Cut while it was idle, by a proxy or by the server's own patience: whether
-                    # the database is there, a new one will tell.
-                    self._database.drop()
-                    continue
-                failure = self._database.failed(error)
-                failure.__cause__ = error
-            except errors.ProfileStoreError as error:
-                failure = error
-            except Exception as error:  # noqa: BLE001 - a driver's refusal, under any name
-                failure = errors.StatementFailed(
-                    f"A statement could not be made ({type(error).__name__}); "
-                    "it and no other is undone."
-                )
-                failure.__cause__ = error
-            else:
-                return True
-            for call in calls:
-                call.failure = failure
-            return not isinstance(failure, errors.StatementFailed)
-        raise AssertionError("unreachable")  # pragma: no cover
-
-    def _serve_syncs(self, connection: sa.Connection, calls: Sequence[Call[Any]]) -> None:
-        requests: list[_Sync] = [call.request for call in calls]
-        keys = {request.key for request in requests}
-        self._written = 0
-        profiles = committing.read_and_write(
-            connection, keys, lambda read: self._merge(read, requests)
-        )
-        for call, request in zip(calls, requests, strict=True):
-            seen = self._kept.profile(profiles[request.key], request.late)
-            call.answer = Outcome(seen, request.refused)
-        if self._written and self._batcher.observer is not None:
-            self._batcher.observer.stored(self._written)
-
-    def _merge(self, profiles: dict[ProfileKey, Profile], requests: Iterable[_Sync]) -> rows.News:
-        """Merge the requests into the profiles, within the limit of slots; return what changed."""
-        changed: dict[ProfileKey, dict[str, SlotState]] = {}
-        for request in requests:
-            if not request.news:
-                continue
-            profile = self._kept.profile(profiles[request.key])
-            if profile is request.basis:
-                news = request.changes
-            else:
-                news = merge.changes(profile, request.news)
-            if not news:
-                continue
-            news = limits.within_limit(profile, news, self._config.max_slots, request.refused)
-            if not news:
-                continue
-            if self._batcher.observer is not None:
-                self._written += sum(
-                    state.held and state.written_at != profile.state(slot).written_at
-                    for slot, state in news.items()
-                )
-            profiles[request.key] = Profile({**profile.states, **news}, profile.erased_at)
-            changed.setdefault(request.key, {}).update(news)
-        return changed
-
-
-def _serve_task(connection: sa.Connection, calls: Sequence[Call[Any]]) -> None:
-    for call in calls:
-        call.answer = call.request.run(connection)

@@ -173,9 +173,9 @@ async def test_calls_that_come_over_a_few_turns_of_the_loop_are_handed_over_toge
 ) -> None:
     store = open_store()
     batches: list[int] = []
-    serve = store._serve_all
+    serve = store._serving.serve_all
     monkeypatch.setattr(
-        store, "_serve_all", lambda calls: (batches.append(len(calls)), serve(calls))[1]
+        store._serving, "serve_all", lambda calls: (batches.append(len(calls)), serve(calls))[1]
     )
 
     async def later(turns: int) -> None:

@@ -71,14 +71,14 @@ async def test_nothing_is_acknowledged_that_went_into_a_file_that_is_gone(
 ) -> None:
     store = open_store()
     await store.store(ann, [SlotWrite("name", "Ann", 1.0)])
-    serve = store._serve_syncs
+    serve = store._serving.serve_syncs
 
     def taken_away(*arguments: object) -> None:
         serve(*arguments)  # type: ignore[arg-type]
         file.parent.rename(file.parent.with_name("damaged"))
         file.parent.mkdir()
 
-    monkeypatch.setattr(store, "_serve_syncs", taken_away)
+    monkeypatch.setattr(store._serving, "serve_syncs", taken_away)
     with pytest.raises(StoreUnavailable, match="another file"):
         await store.store(ann, [SlotWrite("name", "Anna", 2.0)])
     monkeypatch.undo()
