@@ -191,5 +191,5 @@ def test_nothing_is_installed_that_is_not_pinned(text: str) -> None:
     assert len(installs) >= 2
     for install in installs:
         assert re.search(
-            r"--require-hashes -r requirements|--no-deps --no-(build-isolation|index)", install
+            r"--require-hashes\s+-r requirements|--no-deps --no-(build-isolation|index)", install
         )

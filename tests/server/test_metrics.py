@@ -103,11 +103,11 @@ def test_a_worker_that_died_keeps_its_counts_and_loses_its_gauges(tmp_path: Path
 
 
 def test_a_directory_is_emptied_at_start_and_one_of_the_servers_own_goes_with_it(
-    tmp_path: Path,
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    shared, own = tmp_path / "shared", tmp_path / "own"
+    shared = tmp_path / "shared"
     shared.mkdir()
-    own.mkdir()
+    own = tmp_path_factory.mktemp("own")  # short: a socket's path has 107 characters at most
     (shared / "counter_1.db").write_bytes(b"left behind by a server that was killed")
     with ActionServer(tmp_path, env={**ON, "PROMETHEUS_MULTIPROC_DIR": str(shared)}) as running:
         assert not (shared / "counter_1.db").exists()

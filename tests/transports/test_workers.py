@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -21,6 +22,7 @@ from tests.transports.calls import VALUES, call, said, someone
 from tests.transports.ways import going
 
 WORKERS = 4
+OUR_CODE = re.compile(r'File ".*/(?:actions|coexistence|profile_store)/')
 
 
 def running_in(group: int) -> list[str]:
@@ -70,8 +72,10 @@ async def test_workers_share_the_profiles_and_all_surround_plain_actions(
             assert {told["heard"] for told in read} == {"Ann"}
             assert (await client.get(f"{running.url}/ready")).status_code == 200
         assert len(running.workers) >= WORKERS
+        assert "Traceback" not in running.log
     assert ended(group), running_in(group)
-    assert "Traceback" not in running.log
+    # Sanic's main process prints one of its own when the signal comes while it asks for states
+    assert not OUR_CODE.search(running.log)
     with contextlib.closing(sqlite3.connect(tmp_path / "profiles.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
