@@ -77,10 +77,12 @@ def observe(
             if type(slot) is str and (slot in shared or slot == ROUTING_SLOT):
                 scan.slot(index, event, slot)
         elif kind == "action":
-            scan.action(event.name)
+            scan.action = event.name
+            if event.name == "action_listen":
+                scan.carrying_over = False
         elif kind == "user":
             # what is set before the next action was said by the user
-            scan.action(None)
+            scan.action = None
             scan.carrying_over = False
         elif kind in _TELLING:
             scan.take(index, event)
@@ -134,13 +136,8 @@ class _Scan:
         self._holding: set[str] = set()
         self.carrying_over = False
         self._system: str | None = None
-        self._action: str | None = None
-
-    def action(self, name: Any) -> None:
-        """Take an action's name: what is set after it, the action has set."""
-        self._action = name if isinstance(name, str) else None
-        if name == "action_listen":
-            self.carrying_over = False
+        self.action: Any = None
+        """The name of the action that set what comes now, if it is one."""
 
     def take(self, index: int, event: Event) -> None:
         """Take any other event."""
@@ -196,7 +193,8 @@ class _Scan:
         self.refused.discard(slot)
         stored_at = tags.written_at(metadata) if marked else None
         at = self._time_of(index, event, slot, stored_at)
-        self.writes[slot] = (value, at, self._system, self._action)
+        by = self.action if isinstance(self.action, str) else None
+        self.writes[slot] = (value, at, self._system, by)
 
     def _time_of(
         self, index: int, event: Event, slot: str, written_at: float | None = None

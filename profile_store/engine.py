@@ -115,6 +115,14 @@ def _alive(config: settings.StoreSettings) -> dict[str, int]:
     return {"keepalives_idle": max(1, round(config.timeout)), "keepalives_interval": 1}
 
 
+_LOGGED_PAGES = 8_000
+"""Pages in SQLite's write-ahead log, 32 MB, before it is written back: of the pages of users who
+come again meanwhile only the last is copied."""
+
+_CACHE_KIBIBYTES = 32_000
+"""What SQLite keeps of its file at most, for the pages of a few thousand users; by itself it keeps
+2 MB, and reads each page again whose user comes back."""
+
 _LOCKED_SECONDS = 0.02
 """How long to leave a file to who has it, before looking again."""
 
@@ -126,6 +134,8 @@ def _preparation(backend: str, config: settings.StoreSettings) -> Any:
         statements = [
             f"PRAGMA synchronous = {config.synchronous}",
             "PRAGMA foreign_keys = ON",
+            f"PRAGMA wal_autocheckpoint = {_LOGGED_PAGES}",
+            f"PRAGMA cache_size = {-_CACHE_KIBIBYTES}",
             # On by default in some builds only; what is deleted is overwritten with zeros.
             "PRAGMA secure_delete = ON",
         ]
