@@ -118,7 +118,7 @@ def _print(receipt: Receipt, as_json: bool) -> None:
             ("user", receipt.key.user_id),
             ("namespace", receipt.key.namespace),
             ("slots erased", ", ".join(receipt.slots) or "none held a value"),
-            ("history erased", f"{receipt.history:,} writes"),
+            ("history erased", f"{receipt.history:,} write{'' if receipt.history == 1 else 's'}"),
             ("writes up to", f"{printing.time(receipt.erased_at)} UTC cannot come back"),
             ("done", f"{printing.time(receipt.done_at)} UTC"),
             ("bytes", printing.bytes_gone(receipt.bytes_gone, receipt.remains)),

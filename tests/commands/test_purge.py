@@ -103,7 +103,7 @@ def test_a_receipt_tells_of_the_history_and_of_the_bytes(
     assert before - 60 < receipt["done_at"] < time.time() + 60
     assert receipt["bytes_gone"] is not bool(receipt["remains"])
     receipt = coexist("profile", "forget", "bob", "--yes", terminal=True).out
-    assert "1 writes" in receipt
+    assert "1 write " in receipt
     assert "gone" in receipt
 
 
