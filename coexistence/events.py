@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from rasa_sdk import Tracker
 
+from coexistence.errors import BadRequest
 from coexistence.nesting import check_depth
 
 
@@ -60,14 +61,17 @@ class JSONEvents(UndecodedEvents):
         """Return the events as the SDK has them.
 
         Raises:
-            BadRequest: when one of them nests too deep.
+            BadRequest: when one of them nests too deep, or holds a number that nobody can read.
         """
         encoded = _split(_split(self._call)["tracker"])["events"]
         check_depth(encoded)
         try:
             decoded: list[dict[str, Any]] = _decoder.decode(encoded)
         except msgspec.DecodeError:
-            decoded = json.loads(bytes(encoded))  # Python's has 1e999, msgspec's has not
+            try:
+                decoded = json.loads(bytes(encoded))  # Python's has 1e999, msgspec's has not
+            except ValueError:  # a number of thousands of digits, that nobody has
+                raise BadRequest("The body is not JSON.", 400) from None
         return decoded
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from profile_store import errors
+from profile_store import errors, forks
 from profile_store.metering import Batch, Observer
 
 Request = TypeVar("Request")
@@ -108,7 +108,8 @@ class Batcher(Generic[Request]):
         self._queue_size = queue_size
         self._batch_size = batch_size
         self._timeout = timeout
-        self._starting = threading.Lock()
+        self.renew_locks()
+        forks.renew_locks_of(self)
         self._process: int | None = None
         self._thread: threading.Thread | None = None
         self._waiting: deque[Call[Request]] = deque()
@@ -118,11 +119,19 @@ class Batcher(Generic[Request]):
         )
         self._is_closed = False
 
+    def renew_locks(self) -> None:
+        """Take a new lock, which nobody holds."""
+        self._starting = threading.Lock()
+
+    def _is_running(self) -> bool:
+        thread = self._thread
+        return self._process == os.getpid() and thread is not None and thread.is_alive()
+
     async def submit(self, request: Request) -> Any:
         """Return the answer to a request, served together with whatever else waits."""
         if self._is_closed:
             raise errors.StoreClosed("The profile store is closed; make a new one.")
-        if self._process != os.getpid():
+        if not self._is_running():
             self._start()
         loop = asyncio.get_running_loop()
         gathering = self._gathered.get(loop)
@@ -169,12 +178,13 @@ class Batcher(Generic[Request]):
 
     def _start(self) -> None:
         with self._starting:
-            if self._process == os.getpid():
+            if self._is_running() or self._is_closed:
                 return
-            # After a fork the thread and whatever waited stayed with the parent.
-            self._waiting = deque()
-            self._woken = queue.SimpleQueue()
-            self._gathered = WeakKeyDictionary()
+            if self._process != os.getpid():
+                # After a fork the thread and whatever waited stayed with the parent.
+                self._waiting = deque()
+                self._woken = queue.SimpleQueue()
+                self._gathered = WeakKeyDictionary()
             self._thread = threading.Thread(
                 target=self._run,
                 args=(self._waiting, self._woken),

@@ -16,6 +16,7 @@ from profile_store import (
     driver,
     engine,
     errors,
+    forks,
     migrate,
     sealing,
     settings,
@@ -49,7 +50,8 @@ class DatabaseConnection:
     """
 
     def __init__(self, config: settings.StoreSettings) -> None:
-        self.lock = threading.Lock()
+        self.renew_locks()
+        forks.renew_locks_of(self)
         self._config = config
         self._engine = engine.create_engine(config)
         self._sealing = sealing.make(config)
@@ -64,6 +66,10 @@ class DatabaseConnection:
         self._clock_checked = 0.0
         self._complained = False
 
+    def renew_locks(self) -> None:
+        """Take a new lock, which nobody holds."""
+        self.lock = threading.Lock()
+
     @property
     def dialect(self) -> str:
         """The database's name as SQLAlchemy says it."""
@@ -72,7 +78,7 @@ class DatabaseConnection:
     @property
     def connected(self) -> bool:
         """Whether there is a connection, which may have been cut since it was used last."""
-        return self._connection is not None
+        return self._connection is not None and not self._connection.invalidated
 
     def fail_fast(self) -> None:
         """Raise at once while the database is known to be down; any thread may ask.
@@ -90,7 +96,7 @@ class DatabaseConnection:
 
     def peek(self) -> sa.Connection | None:
         """Return the connection if there is one in this process, and make none."""
-        return self._connection if self._process == os.getpid() else None
+        return self._connection if self.connected and self._process == os.getpid() else None
 
     def is_in_place(self) -> bool:
         """Return whether the database that is open is the one that others open."""
@@ -104,7 +110,9 @@ class DatabaseConnection:
             SchemaOutdated: when its tables are not of this version.
         """
         self._leave_to_parent()
-        if self._connection is not None and self._moved():
+        if not self.connected:
+            self.drop()  # one that broke where nobody heard of it is none
+        elif self._moved():
             logger.warning("%s is another file now, which is opened in its place.", self._file)
             self.drop()
         if self._connection is None:

@@ -30,6 +30,11 @@ REST = 60.0
 """Seconds between a walk along all profiles and the next, and between two times that SQLite's file
 is rewritten for what nobody waits for."""
 
+_LATER = (
+    "What is past its time could not be purged now (%s); it is tried again, and no call is told "
+    "of it."
+)
+
 _MILLISECONDS = 1000
 _PATIENCE = {
     "sqlite": ("PRAGMA busy_timeout = 100", "PRAGMA busy_timeout = {milliseconds}"),
@@ -55,6 +60,7 @@ class Housekeeping:
         self._wiper = wiping.Wiper()
         self._next_step = time.monotonic() + PACE
         self._next_walk = self._next_wipe = 0.0
+        self._told_that_large = False
 
     def between_batches(self) -> Callable[[], float | None] | None:
         """Return what the worker calls between batches; None when there is never anything to do."""
@@ -88,20 +94,22 @@ class Housekeeping:
             except sa.exc.DBAPIError as error:
                 if engine.is_locked(error):
                     return
-                logger.warning(
-                    "What is past its time could not be purged now (%s); it is tried again, and "
-                    "no call is told of it.",
-                    engine.error_name(error),
-                )
+                logger.warning(_LATER, engine.error_name(error))
                 self._database.failed(error)
+            except Exception as error:  # noqa: BLE001 - the thread must live, for calls need it
+                logger.warning(_LATER, type(error).__name__)
+                self._database.drop()
 
     def _purge(self, connection: sa.Connection) -> None:
         if not self._retention.limits or time.monotonic() < self._next_walk:
             return
-        self._walk.step(connection, self._database.now(), PROFILES)
         known = recent.of(connection)
-        for key in self._walk.changed:
-            known.discard(key)
+        try:
+            self._walk.step(connection, self._database.now(), PROFILES)
+        finally:
+            # What was purged before something failed is not looked at again.
+            for key in self._walk.changed:
+                known.discard(key)
         if self._walk.ended:
             self._next_walk = time.monotonic() + REST
 
@@ -112,7 +120,10 @@ class Housekeeping:
             and wiping.marked(connection)
         ):
             with on_the_disk(connection):
-                self.wipe(connection)
+                remains = self.wipe(connection)
+            if remains == wiping.LARGE and not self._told_that_large:
+                self._told_that_large = True
+                logger.warning("Erased bytes are still in the profile database: %s.", remains)
 
     @contextlib.contextmanager
     def _impatient(self, connection: sa.Connection) -> Iterator[None]:

@@ -47,6 +47,8 @@ class Importer:
         self._kept = Kept(self._retention, self.now)
         self.has_erased = False
         """Whether something that was kept may have gone for good."""
+        self.remains = ""
+        """What keeps its bytes in the database's files, in words, once all is imported."""
 
     def now(self) -> float:
         """Return the time on the database's clock in seconds."""
@@ -188,4 +190,4 @@ def opened(config: StoreSettings) -> Iterator[Importer]:
         yield importer
         if importer.has_erased:
             # It is in no file any more either, unless others are at work: then a server sees to it.
-            wiping.finish(connection)
+            importer.remains = wiping.finish(connection)

@@ -33,10 +33,15 @@ _TABLES = (schema.profile_slot, schema.profile_slot_history)
 
 
 class Rotation(msgspec.Struct, frozen=True):
-    """What came of it: how many values were sealed anew, and why others could not be read."""
+    """What came of it: how many values were sealed anew, and why others could not be read.
+
+    `remains` says in words what keeps the bytes that were there before in the database's files;
+    it is empty where nothing does.
+    """
 
     resealed: int
     unreadable: Counter[str]
+    remains: str = ""
 
 
 def rotate(config: StoreSettings, progress: Callable[[int, int], None]) -> Rotation:
@@ -59,8 +64,7 @@ def rotate(config: StoreSettings, progress: Callable[[int, int], None]) -> Rotat
         migrate.check(connection)
         rotation = _Walk(connection, sealed, progress).run()
         # What was sealed with the old key, or not at all, is in no file any more either.
-        wiping.finish(connection)
-        return rotation
+        return msgspec.structs.replace(rotation, remains=wiping.finish(connection))
 
 
 class _Walk:

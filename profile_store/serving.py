@@ -28,6 +28,7 @@ class Sync(msgspec.Struct):
     news: News
     refused: dict[str, str]
     late: News | None = None
+    too_many: dict[str, str] = {}
     basis: Profile | None = None
     changes: News = {}
 
@@ -106,12 +107,14 @@ class Serving:
         requests: list[Sync] = [call.request for call in calls]
         keys = {request.key for request in requests}
         self._written = 0
+        for request in requests:
+            request.too_many = {}  # of an attempt before, in which others were in the way
         profiles = committing.read_and_write(
             connection, keys, lambda read: self._merge(read, requests)
         )
         for call, request in zip(calls, requests, strict=True):
             seen = self._kept.profile(profiles[request.key], request.late)
-            call.answer = Outcome(seen, request.refused)
+            call.answer = Outcome(seen, {**request.refused, **request.too_many})
         if self._written and self.observer is not None:
             self.observer.stored(self._written)
 
@@ -128,7 +131,7 @@ class Serving:
                 news = merge.changes(profile, request.news)
             if not news:
                 continue
-            news = limits.within_limit(profile, news, self._max_slots, request.refused)
+            news = limits.within_limit(profile, news, self._max_slots, request.too_many)
             if not news:
                 continue
             if self.observer is not None:

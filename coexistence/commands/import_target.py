@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from coexistence.commands import opened
+from coexistence.commands import exits, opened, printing
 from coexistence.settings import Settings
 from profile_store import (
     InvalidExport,
@@ -74,6 +74,10 @@ def importing_into(config: Settings, *, given: bool, dry_run: bool) -> Iterator[
             return importer.stored(elsewhere(arriving), config.namespace)
 
         yield read, lambda batch: importer.merge(batch, dry_run=dry_run)
+    if importer.remains:
+        exits.complain(
+            f"the bytes of what was erased: {printing.bytes_gone(False, importer.remains)}."
+        )
 
 
 async def _through(

@@ -17,6 +17,8 @@ def rotate_keys(endpoints: Endpoints = None) -> None:
         done = rotation.rotate(config, progress)
     where = engine.address(config.sqlalchemy_url())
     printing.sentence(f"{where}: {done.resealed:,} values sealed anew.")
+    if done.remains:
+        printing.sentence(f"As they were before: {printing.bytes_gone(False, done.remains)}.")
     if done.unreadable:
         raise ValueUnreadable(
             f"{done.unreadable.total():,} values stay as they are. "

@@ -162,6 +162,13 @@ def test_events_that_nest_very_deep_are_refused_or_scanned(depth: int, where: by
         _ = Tracker.from_dict(read_call(body, None, LIMIT)["tracker"]).events
 
 
+def test_a_number_that_nobody_can_read_is_refused_when_the_events_are_read() -> None:
+    digits = b'"odd": ' + b"9" * 5_000
+    body = BODIES[0].replace(b'"timestamp"', digits + b', "timestamp"', 1)
+    with pytest.raises(BadRequest, match="not JSON"):
+        _ = Tracker.from_dict(read_call(body, None, LIMIT)["tracker"]).events
+
+
 @pytest.mark.parametrize("where", ["call", "tracker"])
 def test_what_a_newer_rasa_adds_is_kept(where: str) -> None:
     body = json.loads(BODIES[0])

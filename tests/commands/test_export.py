@@ -79,6 +79,18 @@ def test_a_file_is_for_its_owner_alone_and_never_overwritten_unasked(
     assert names(file.parent) == ["ann.jsonl"]
 
 
+def test_what_is_no_regular_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with (
+        pytest.raises(OSError, match="no regular file"),
+        whole_file.writing(pipe, overwrite=True),
+    ):
+        pass
+    assert pipe.is_fifo()
+    assert names(tmp_path) == ["pipe"]
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_of_two_that_make_one_file_the_first_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool

@@ -349,10 +349,37 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def fork(database: Database, when: str) -> None:
+FORK_AT_WORK = """
+import asyncio, os, sys, threading
+from profile_store import ProfileKey, SlotWrite, SQLProfileStore, StoreSettings
+
+store = SQLProfileStore(StoreSettings(url=sys.argv[1], timeout=60))
+ann = ProfileKey("bank", "ann")
+at_work, go_on = threading.Event(), threading.Event()
+
+def wait(_connection):
+    at_work.set()
+    go_on.wait()
+
+parent = threading.Thread(target=lambda: asyncio.run(store._task(wait)))
+parent.start()
+at_work.wait()
+child = os.fork()
+if child == 0:
+    asyncio.run(store.store(ann, [SlotWrite("child", "child", 1.0)]))
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+go_on.set()
+parent.join()
+store.close()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def fork(database: Database, when: str, program: str = FORK) -> None:
     # in a process of its own, for pytest's has threads, with which a fork is not safe
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, database.url, when],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, database.url, when],
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -374,3 +401,12 @@ async def test_a_store_used_before_a_fork_serves_both_processes(
 ) -> None:
     fork(database, "used")
     assert set(await open_store().fetch(ann)) == {"before", "child", "parent", "after"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+@pytest.mark.parametrize("backend", SERVERS, indirect=True)
+async def test_a_fork_while_the_worker_is_at_work_leaves_its_lock_to_the_parent(
+    open_store: OpenStore, database: Database, ann: ProfileKey
+) -> None:
+    fork(database, "at work", FORK_AT_WORK)
+    assert dict(await open_store().fetch(ann)) == {"child": "child"}
