@@ -48,7 +48,7 @@ class Importer:
         self.has_erased = False
         """Whether something that was kept may have gone for good."""
         self.remains = ""
-        """What keeps its bytes in the database's files, in words, once all is imported."""
+        """What keeps its bytes in SQLite's files, in words, once all is imported."""
 
     def now(self) -> float:
         """Return the time on the database's clock in seconds."""
@@ -188,6 +188,6 @@ def opened(config: StoreSettings) -> Iterator[Importer]:
         sealing.use(connection, sealing.make(config))
         importer = Importer(connection, config)
         yield importer
-        if importer.has_erased:
+        if importer.has_erased and connection.dialect.name == "sqlite":
             # It is in no file any more either, unless others are at work: then a server sees to it.
             importer.remains = wiping.finish(connection)
