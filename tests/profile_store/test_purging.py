@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,8 +25,8 @@ from profile_store import (
 from profile_store.purging import Purged, purge
 from tests.conftest import Database, OpenStore
 from tests.profile_store.bytes_on_disk import found
+from tests.profile_store.killing import kill_after
 
-ROOT = Path(__file__).resolve().parents[2]
 HOUR = 3600.0
 KEPT: dict[str, Any] = {"default": "1h", "slots": {"language": "forever"}}
 
@@ -218,29 +215,12 @@ async def test_two_at_once_do_no_harm(open_store: OpenStore, database: Database)
     assert rows(database)["profile"] == 0
 
 
-def kill_after(profiles: int, database: Database) -> None:
-    """Purge in another process, and kill that once it has done some."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.profile_store.purging_process", database.url],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if int(line.split()[0]) >= profiles:
-            break
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-
-
 async def test_one_that_was_killed_is_gone_on_with(
     open_store: OpenStore, database: Database
 ) -> None:
     count = 600
     await fill(open_store(), count)
-    await asyncio.to_thread(kill_after, 150, database)
+    await asyncio.to_thread(kill_after, 150, "purging_process", database.url)
     left = purged(database)
     assert 0 < left.values <= count - 150
     assert rows(database) == {"profile": 0, "slot": 0, "slot_history": 0}

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +19,9 @@ from profile_store import (
 )
 from profile_store.rotation import Rotation, rotate
 from tests.conftest import Database, OpenStore
+from tests.profile_store.killing import kill_after
 from tests.profile_store.sealed import NEW, OLD, key
 
-ROOT = Path(__file__).resolve().parents[2]
 BOTH = f"{NEW},{OLD}"
 
 
@@ -176,29 +172,12 @@ async def test_two_at_once_do_no_harm(open_store: OpenStore, database: Database)
     assert await held(open_store, 150) == [{"slot 0": "11", "slot 1": "11"}] * 150
 
 
-def kill_after(values: int, database: Database) -> None:
-    """Rotate in another process, and kill that once it has done some."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.profile_store.rotating_process", database.url, BOTH],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if int(line.split()[0]) >= values:
-            break
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-
-
 async def test_one_that_was_killed_is_gone_on_with(
     open_store: OpenStore, database: Database
 ) -> None:
     count = 400
     await fill(open_store(encryption_keys=OLD), count)
-    await asyncio.to_thread(kill_after, 400, database)
+    await asyncio.to_thread(kill_after, 400, "rotating_process", database.url, BOTH)
     left = sealed_anew(database).resealed
     assert 0 < left <= count * 2 * 3 - 400
     assert await held(open_store, count) == [{"slot 0": "11", "slot 1": "11"}] * count
