@@ -16,6 +16,7 @@ from profile_store import (
     StoreSettings,
     rotation,
     schema,
+    wiping,
 )
 from profile_store.rotation import Rotation, rotate
 from tests.conftest import Database, OpenStore
@@ -181,3 +182,23 @@ async def test_one_that_was_killed_is_gone_on_with(
     left = sealed_anew(database).resealed
     assert 0 < left <= count * 2 * 3 - 400
     assert await held(open_store, count) == [{"slot 0": "11", "slot 1": "11"}] * count
+
+
+async def test_what_keeps_the_old_bytes_is_told(open_store: OpenStore, database: Database) -> None:
+    await fill(open_store(encryption_keys=OLD), 1)
+    name = sa.make_url(database.url).get_backend_name()
+    assert sealed_anew(database).remains == wiping.ELSEWHERE.get(name, "")
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_a_reader_that_keeps_the_log_with_the_old_bytes_is_told(
+    open_store: OpenStore, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiping, "ATTEMPTS", 1)
+    await fill(open_store(encryption_keys=OLD), 1)
+    engine = sa.create_engine(database.url, poolclass=sa.NullPool)
+    with engine.connect() as reader:
+        reader.exec_driver_sql("BEGIN")
+        reader.exec_driver_sql("SELECT count(*) FROM profile_slot").scalar_one()
+        assert sealed_anew(database).remains == wiping.BUSY
+    assert sealed_anew(database).remains == ""
